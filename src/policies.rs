@@ -9,7 +9,7 @@ use std::{cell::RefCell, collections::BTreeSet, path::Path};
 use jiff::tz::TimeZone;
 
 use crate::{
-    config::{Config, Problems, registry_file},
+    config::{Agent, Config, Problems, registry_file},
     domain::registry::{HttpAuth, SecretRef, SettingValue, Transport},
 };
 
@@ -24,16 +24,43 @@ pub struct Profile {
     pub registry: &'static str,
     /// What is done, and what has to be seen.
     pub script: &'static str,
+    /// What runs beside a database of its own, where there is one.
+    pub agent: Option<AgentFiles>,
 }
+
+/// The files of an agent.
+#[derive(Debug, Clone, Copy)]
+pub struct AgentFiles {
+    /// `agent.toml`
+    pub config: &'static str,
+    /// `database.sql`: a database to try it on.
+    pub database: &'static str,
+}
+
+/// Where the agent of a profile finds the worker: both on one machine, until somebody changes it.
+const WORKER: &str = "http://127.0.0.1:8080";
 
 /// A profile, from its folder.
 macro_rules! profile {
     ($name:literal) => {
+        profile!($name, None)
+    };
+    ($name:literal with an agent) => {
+        profile!(
+            $name,
+            Some(AgentFiles {
+                config: include_str!(concat!("../tests/scenarios/", $name, "/agent.toml")),
+                database: include_str!(concat!("../tests/scenarios/", $name, "/database.sql")),
+            })
+        )
+    };
+    ($name:literal, $agent:expr) => {
         Profile {
             name: $name,
             config: include_str!(concat!("../tests/scenarios/", $name, "/lacuna.toml")),
             registry: include_str!(concat!("../tests/scenarios/", $name, "/processors.toml")),
             script: include_str!(concat!("../tests/scenarios/", $name, "/scenario.txt")),
+            agent: $agent,
         }
     };
 }
@@ -57,11 +84,11 @@ impl Policy {
     /// Its files.
     pub const fn profile(self) -> &'static Profile {
         match self {
-            Self::Jojocell => &profile!("jojocell"),
+            Self::Jojocell => &profile!("jojocell" with an agent),
             Self::Whatsify => &profile!("whatsify"),
             Self::Emojoi => &profile!("emojoi"),
-            Self::Helpdesk => &profile!("helpdesk"),
-            Self::Dijo => &profile!("dijo"),
+            Self::Helpdesk => &profile!("helpdesk" with an agent),
+            Self::Dijo => &profile!("dijo" with an agent),
         }
     }
 }
@@ -104,6 +131,30 @@ impl Profile {
     pub fn config(&self, folder: &Path) -> Result<(Config, Vec<String>), Problems> {
         let (config, asked) = self.read(folder);
         Ok((config?, asked.iter().map(|name| made_up(name)).collect()))
+    }
+
+    /// The configuration of its agent, as if it stood in this folder, beside a worker and a database of this machine.
+    pub fn agent(&self, folder: &Path, worker: &str, database: &str) -> Result<Option<Agent>, Problems> {
+        let Some(files) = self.agent else {
+            return Ok(None);
+        };
+        let environment = |name: &str| {
+            let value = if name.ends_with("_URL") {
+                database.to_owned()
+            } else {
+                made_up(name)
+            };
+            Some(value.into())
+        };
+        let text = files.config.replace(WORKER, worker);
+        Agent::read_text("agent.toml", folder, &text, &environment).map(Some)
+    }
+
+    /// The environment variable that its agent takes the address of its database from.
+    pub fn database_variable(&self) -> Option<&'static str> {
+        let text = self.agent?.config;
+        let named = text.split('"').filter_map(|part| part.strip_prefix("env:"));
+        named.into_iter().find(|name| name.ends_with("_URL"))
     }
 
     /// The promise, in our words.
@@ -173,6 +224,22 @@ mod tests {
         for policy in Policy::value_variants() {
             let promise = policy.profile().promise();
             assert!(promise.len() > 100 && !promise.contains("promise "), "{promise}");
+        }
+    }
+
+    #[test]
+    fn every_agent_is_one_that_the_registry_has() {
+        let agents = Policy::value_variants().iter().filter_map(|policy| {
+            let profile = policy.profile();
+            let agent = profile.agent(Path::new(""), WORKER, "sqlite:a.db").unwrap()?;
+            Some((profile, agent))
+        });
+        for (profile, agent) in agents {
+            let registry = registry_file::read_text("processors.toml", profile.registry).unwrap();
+            let processor = registry.get(&agent.processor).expect("it is registered");
+            assert_eq!(processor.transport, Transport::Agent, "{}", agent.processor);
+            let variable = profile.database_variable().unwrap();
+            assert!(variable.starts_with(&profile.name.to_uppercase()), "{variable}");
         }
     }
 

@@ -126,7 +126,7 @@ pub fn redriver(config: &Config, cluster: Cluster) -> Result<Redriver, Problems>
 }
 
 /// Those that call.
-pub(super) fn over_http(config: &Config) -> Result<Vec<Arc<HttpSource>>, Problems> {
+pub fn over_http(config: &Config) -> Result<Vec<Arc<HttpSource>>, Problems> {
     let mut registries = Registries::default();
     let mut calling = Vec::new();
     for source in &config.sources {

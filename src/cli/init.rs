@@ -13,8 +13,8 @@ use crate::policies::{Policy, Profile, Purpose};
 /// Arguments of `lacuna init`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Writes lacuna.toml and processors.toml: those that `lacuna demo --scenario NAME` plays, with comments. \
-    Rename, add and remove processors in them; `lacuna check` names every mistake. Files that are there already are left \
+    after_help = "Writes lacuna.toml and processors.toml, and for a policy whose database has an agent agent.toml and a database.sql \
+    to try it on: those that `lacuna demo --scenario NAME` plays, with comments. Rename, add and remove processors in them; `lacuna check` names every mistake. Files that are there already are left \
     alone, and the exit code is 2.\n\nExample:\n  lacuna init --policy jojocell ./deployment"
 )]
 pub struct Args {
@@ -35,13 +35,17 @@ const WIDTH: usize = 118;
 /// Runs it.
 pub fn run(args: &Args) -> Result<Exit, Failure> {
     let profile = args.policy.profile();
-    let files = [
+    let mut files = vec![
         ("lacuna.toml", begun(profile) + profile.config),
         ("processors.toml", profile.registry.to_owned()),
     ];
+    if let Some(agent) = &profile.agent {
+        files.push(("agent.toml", agent.config.to_owned()));
+        files.push(("database.sql", agent.database.to_owned()));
+    }
     std::fs::create_dir_all(&args.dir).map_err(failed("create", &args.dir))?;
     if !args.force {
-        // Both are looked at before one is written: half a configuration would be worse than none.
+        // All are looked at before one is written: half a configuration would be worse than none.
         for (name, _) in &files {
             let path = args.dir.join(name);
             if path.symlink_metadata().is_ok() {
@@ -121,6 +125,20 @@ fn next(args: &Args, profile: &Profile, registry_secrets: &[(String, Purpose)]) 
         "# every topic, and who may read and write it",
     );
     command("lacuna serve", "# the worker");
+    if let Some(variable) = profile.database_variable() {
+        command(
+            &format!("export {variable}=…"),
+            "# the database of agent.toml: postgres://…, or sqlite:… made of database.sql",
+        );
+        command(
+            "lacuna agent --config agent.toml --check",
+            "# whether it is as agent.toml says",
+        );
+        command(
+            "lacuna agent --config agent.toml",
+            "# beside it, a program of its own",
+        );
+    }
     command(
         &format!("lacuna demo --scenario {}", profile.name),
         "# what these files are tested to do",

@@ -3,7 +3,7 @@
 //! Whoever asks needs no identifier, so nothing is opened. What is heard becomes an ack like any other one, and whether it
 //! counts is decided where all acks are settled.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::{Engine, EngineError};
 use crate::{
@@ -29,11 +29,18 @@ pub struct AskedAbout {
     pub processor: ProcessorId,
     /// Its generation.
     pub generation: u32,
+    /// The `traceparent` of what led to it, where that is traced.
+    pub trace: Option<Arc<str>>,
     attempt: u32,
     token: Token,
 }
 
 impl AskedAbout {
+    /// Which attempt it was that was accepted.
+    pub const fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
     /// What was heard, as an ack of the current attempt.
     pub fn ack(&self, answer: Answer, evidence: Option<Evidence>) -> Ack {
         Ack {
@@ -61,6 +68,7 @@ impl AskedAbout {
             task: TaskId(uuid::Uuid::from_u128(2)),
             processor: ProcessorId::new(processor).expect("an id"),
             generation: 1,
+            trace: None,
             attempt: 1,
             token: Token::nobodys(),
         }
@@ -115,7 +123,24 @@ impl Engine {
         }
         // A task that is accepted once more has its row again.
         self.store.drop_polls(&over).await?;
+        self.trace_asked(&mut asked).await?;
         Ok(asked)
+    }
+
+    /// What is asked about goes on from what its command was traced by. Nothing is read where no collector is configured.
+    async fn trace_asked(&self, asked: &mut [AskedAbout]) -> Result<(), EngineError> {
+        if self.traces().is_none() || asked.is_empty() {
+            return Ok(());
+        }
+        let mut ids: Vec<RequestId> = asked.iter().map(|about| about.request).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let bodies = self.bodies(&ids).await?;
+        for about in asked {
+            let body = bodies.iter().find(|(id, _)| *id == about.request);
+            about.trace = body.and_then(|(_, body)| body.trace.clone());
+        }
+        Ok(())
     }
 
     fn accepted(&self, request: &Request, ordinal: u16, processor: &ProcessorId) -> Option<AskedAbout> {
@@ -142,7 +167,13 @@ impl Engine {
         };
         let task = request.task(ordinal);
         let is_meant = task.processor == *processor && task.generation == generation && task.attempt > 0;
-        Ok(is_meant.then(|| self.asked_about(&request, ordinal, task)))
+        if !is_meant {
+            return Ok(None);
+        }
+        let mut about = [self.asked_about(&request, ordinal, task)];
+        self.trace_asked(&mut about).await?;
+        let [about] = about;
+        Ok(Some(about))
     }
 
     fn asked_about(&self, request: &Request, ordinal: u16, task: &Task) -> AskedAbout {
@@ -152,6 +183,7 @@ impl Engine {
             task: id,
             processor: task.processor.clone(),
             generation: task.generation,
+            trace: None,
             attempt: task.attempt,
             token: self.vault.token(request.id, id, task.generation, task.attempt),
         }

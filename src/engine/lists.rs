@@ -180,6 +180,24 @@ impl Filter {
         flag.map(|(_, mark)| *mark).or_else(of_status)
     }
 
+    /// Whether the times of receipt of what is meant lie in an order that can be read: of what is open, those that are parked
+    /// and those that are not are told apart, and of all, the times are known.
+    pub fn has_receipts(&self) -> bool {
+        match self.among() {
+            Among::Open => self.sieve().parked().is_some(),
+            Among::All => true,
+            Among::Tenant | Among::Marked(_) => false,
+        }
+    }
+
+    /// Between which times a walk in this order goes.
+    pub const fn bounds(&self, order: ListOrder) -> (Option<At>, Option<At>) {
+        match order {
+            ListOrder::Received => (self.received_after, self.received_before),
+            ListOrder::Id | ListOrder::Deadline => (self.due_after, self.due_before),
+        }
+    }
+
     /// Through which requests to look.
     pub fn among(&self) -> Among {
         match self.mark() {
@@ -236,6 +254,11 @@ impl Engine {
         Ok(filled)
     }
 
+    /// How many requests were received between these two times, and with them, up to a limit.
+    pub async fn count_received(&self, after: At, until: At, limit: u32) -> Result<u64, EngineError> {
+        Ok(self.store.count_received(after, until, limit).await?)
+    }
+
     /// How many requests have a mark, up to a limit.
     pub async fn count_marked(&self, mark: Mark, limit: u32) -> Result<u64, EngineError> {
         Ok(self.store.count_marked(mark, limit).await?)
@@ -258,11 +281,13 @@ pub struct Sort {
 
 impl Sort {
     /// All of them, by their words.
-    pub const WORDS: [(&'static str, Self); 4] = [
+    pub const WORDS: [(&'static str, Self); 6] = [
         ("id", Self::new(ListOrder::Id, false)),
         ("-id", Self::new(ListOrder::Id, true)),
         ("deadline", Self::new(ListOrder::Deadline, false)),
         ("-deadline", Self::new(ListOrder::Deadline, true)),
+        ("received", Self::new(ListOrder::Received, false)),
+        ("-received", Self::new(ListOrder::Received, true)),
     ];
 
     const fn new(order: ListOrder, backwards: bool) -> Self {
@@ -285,10 +310,14 @@ impl Sort {
             .map_or("id", |(word, _)| word)
     }
 
-    /// The order of a list that says nothing of it: by deadline where it is about deadlines and an index has them.
+    /// The order of a list that says nothing of it: by deadline where it is about deadlines and an index has them; by receipt
+    /// where what is meant is found so without looking through what is not.
     pub fn of(filter: &Filter) -> Self {
         let order = if filter.is_by_deadline() && has_deadlines(filter.among()) {
             ListOrder::Deadline
+        } else if filter.has_receipts() && (filter.received_after.is_some() || filter.among() == Among::Open)
+        {
+            ListOrder::Received
         } else {
             ListOrder::Id
         };

@@ -57,6 +57,15 @@ impl<T> Arrival<T> {
         Self::of_call_result(Ok(content))
     }
 
+    /// As a part of the trace that it belongs to.
+    #[must_use]
+    pub fn traced(mut self, parent: Option<&str>) -> Self {
+        if let Some(parent) = parent {
+            self.headers = KeptHeaders::of([("traceparent", Some(parent.as_bytes()))]);
+        }
+        self
+    }
+
     /// The same, where it may have been refused already.
     pub fn of_call_result(content: Result<T, Rejection>) -> Self {
         Self {

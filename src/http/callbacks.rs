@@ -67,7 +67,7 @@ pub(super) async fn take(
     let Some(ack) = heard.map_err(|why| wrong(&why))? else {
         return Ok(taken("repeated"));
     };
-    let arrival = Arrival::of_call(api.engine.settlement().prepare_ack(ack)?);
+    let arrival = Arrival::of_call(api.engine.settlement().prepare_ack(ack)?).traced(about.trace.as_deref());
     match api.acks.take(arrival).await? {
         AckVerdict::Counted { .. } => Ok(taken("counted")),
         AckVerdict::Repeated => Ok(taken("repeated")),

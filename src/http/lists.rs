@@ -98,12 +98,19 @@ impl Wanted {
             ListOrder::Id => params
                 .cursor(list_of(sorted))
                 .map(|id| (At::default(), RequestId(Uuid::from_bytes(id)))),
-            ListOrder::Deadline => params.cursor(list_of(sorted)).map(place_of),
+            ListOrder::Deadline | ListOrder::Received => params.cursor(list_of(sorted)).map(place_of),
         };
         if sorted.order == ListOrder::Deadline && !has_deadlines(filter.among()) {
             params.refuse(
                 "sort",
                 "by deadline there are lists of what is open, or stands out: name a status that is open, or a flag",
+            );
+        }
+        if sorted.order == ListOrder::Received && !filter.has_receipts() {
+            params.refuse(
+                "sort",
+                "by time of receipt there are lists of all requests, of what is deferred, and of what is open and not deferred: \
+                 name such a status, and no flag and no tenant",
             );
         }
         params.finish()?;
@@ -122,6 +129,12 @@ impl Wanted {
                 "lists by deadline are being filled in after the upgrade: try again in a while, or sort by id",
             ));
         }
+        // Which are parked is being filled in as well.
+        let order = match self.sort.order {
+            ListOrder::Received if !filled => ListOrder::Id,
+            order => order,
+        };
+        let (later_than, earlier_than) = self.filter.bounds(order);
         let among = match self.filter.among() {
             Among::Marked(_) if !filled && self.filter.means_open() => Among::Open,
             Among::Marked(_) if !filled => Among::All,
@@ -129,13 +142,13 @@ impl Wanted {
         };
         Ok(Walk {
             among,
-            order: self.sort.order,
+            order,
             backwards: self.sort.backwards,
             after: self.after,
             until: None,
             sieve: self.filter.sieve(),
-            due_after: self.filter.due_after,
-            due_before: self.filter.due_before,
+            later_than,
+            earlier_than,
             limit: 0,
         })
     }
@@ -168,7 +181,7 @@ impl Wanted {
         let list = list_of(self.sort);
         match self.sort.order {
             ListOrder::Id => cursor(list, id.0.as_bytes()),
-            ListOrder::Deadline => {
+            ListOrder::Deadline | ListOrder::Received => {
                 let mut place = deadline.millis().to_be_bytes().to_vec();
                 place.extend_from_slice(id.0.as_bytes());
                 cursor(list, place)
@@ -203,7 +216,8 @@ pub(super) fn calls() -> Calls {
             .query::<At>("due_before", "Only those whose deadline lies before this time.")
             .query::<SortWord>(
                 "sort",
-                "The order; by deadline only of what is open or stands out.",
+                "The order; by deadline only of what is open or stands out, by receipt of all, of what is deferred, or of what is open and \
+                 not deferred.",
             )
             .paged()
             .answers::<Page<StatusMessage<'_>>>(200, "A page of status objects.")
@@ -230,6 +244,8 @@ const fn list_of(sort: Sort) -> u8 {
         (ListOrder::Id, true) => b'R',
         (ListOrder::Deadline, false) => b'q',
         (ListOrder::Deadline, true) => b'Q',
+        (ListOrder::Received, false) => b'v',
+        (ListOrder::Received, true) => b'V',
     }
 }
 

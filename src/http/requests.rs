@@ -40,8 +40,8 @@ use crate::{
         traced::end_spans,
     },
     wire::{
-        Channel, Envelope, KeptHeaders, Message, Rejection, api, command_id_of_caller, envelope,
-        schemas::bodies, status::StatusMessage,
+        Channel, Envelope, Message, Rejection, api, command_id_of_caller, envelope, schemas::bodies,
+        status::StatusMessage,
     },
 };
 
@@ -338,11 +338,7 @@ pub(super) fn make_id(envelope: &mut Envelope<'_>, engine: &Engine) {
 }
 
 /// A call's message with the trace that it belongs to, where anybody looks at traces.
-pub(super) fn traced<T>(engine: &Engine, mut arrival: Arrival<T>, headers: &HeaderMap) -> Arrival<T> {
-    if engine.traces().is_some()
-        && let Some(parent) = headers.get("traceparent")
-    {
-        arrival.headers = KeptHeaders::of([("traceparent", Some(parent.as_bytes()))]);
-    }
-    arrival
+pub(super) fn traced<T>(engine: &Engine, arrival: Arrival<T>, headers: &HeaderMap) -> Arrival<T> {
+    let parent = headers.get("traceparent").and_then(|parent| parent.to_str().ok());
+    arrival.traced(parent.filter(|_| engine.traces().is_some()))
 }

@@ -3,6 +3,7 @@
 //!
 //! It must never look at anything that nobody outside can see: messages go in, messages and the API's answers come out.
 
+pub mod agents;
 pub mod call;
 mod checks;
 pub mod environment;
@@ -17,6 +18,7 @@ pub mod report;
 pub mod script;
 pub mod system_answer;
 pub mod systems;
+pub mod upstream;
 mod words;
 
 pub use checks::Checked;

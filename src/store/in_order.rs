@@ -41,8 +41,8 @@ pub(super) fn subjects(opened: &[&OpenedRow]) -> Vec<(SubjectDigest, RequestId)>
     rows
 }
 
-/// A wake-up: the request, when, when it was received, and by when it is due.
-pub(super) type Wake = (RequestId, At, At, At);
+/// A wake-up: the request, when, when it was received, by when it is due, and whether all that is left of it has to grow old.
+pub(super) type Wake = (RequestId, At, At, At, bool);
 
 /// The wake-ups that a transaction sets and those that it deletes, each by id.
 pub(super) fn wakes(opened: &[&OpenedRow], moved: &[&MovedRow]) -> (Vec<Wake>, Vec<RequestId>) {
@@ -51,7 +51,7 @@ pub(super) fn wakes(opened: &[&OpenedRow], moved: &[&MovedRow]) -> (Vec<Wake>, V
     let (mut set, mut deleted) = (Vec::new(), Vec::new());
     for state in opened.chain(moved.clone()) {
         if let Some(at) = state.wake_at {
-            set.push((state.id, at, state.received_at, state.deadline));
+            set.push((state.id, at, state.received_at, state.deadline, state.is_parked()));
         }
     }
     deleted.extend(

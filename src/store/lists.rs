@@ -18,6 +18,8 @@ pub trait ListStore: Send + Sync {
     /// The place of the last of as many requests as a walk has at the most, whatever its sieve lets through; `None`: there are
     /// not so many. It is read from an index alone.
     async fn stride(&self, walk: &Walk) -> Result<Option<ListPlace>, StoreError>;
+    /// How many requests were received between these two times, and with them, up to a limit.
+    async fn count_received(&self, after: At, until: At, limit: u32) -> Result<u64, StoreError>;
     /// How the database goes about a walk, in its own words: for whoever looks why a list is slow.
     async fn how(&self, walk: &Walk) -> Result<Vec<String>, StoreError>;
     /// How many requests have this mark, up to a limit.
@@ -60,7 +62,7 @@ pub struct MarkedRow {
     pub deadline: At,
 }
 
-/// Where a request stands in a list: by its deadline, where the list is in that order, and by its id.
+/// Where a request stands in a list: by its deadline, or by when it was received, where the list is in that order, and by its id.
 pub type ListPlace = (At, RequestId);
 
 /// Which requests a walk passes.
@@ -83,6 +85,8 @@ pub enum ListOrder {
     Id,
     /// By deadline, then by id.
     Deadline,
+    /// By when they were received, then by id: of [`Among::Open`] only for a sieve that knows whether they are parked.
+    Received,
 }
 
 /// What the database leaves out by itself: all that is left out is not meant, and of what is let through, not all may be.
@@ -100,6 +104,16 @@ impl Sieve {
     /// Whether it lets everything through.
     pub const fn is_open(&self) -> bool {
         self.statuses.is_none() && self.tenant.is_none() && self.processor.is_none()
+    }
+
+    /// Whether all that it lets through of what is open only has to grow old, or none of it; `None`: some may, and some not.
+    pub fn parked(&self) -> Option<bool> {
+        let statuses = self.statuses.as_ref()?;
+        match statuses.iter().filter(|one| **one == Status::Deferred).count() {
+            0 => Some(false),
+            n if n == statuses.len() => Some(true),
+            _ => None,
+        }
     }
 
     /// Whether requests of its tenant have an index. Those of the one that there is where nobody has named any have none: where it
@@ -126,10 +140,10 @@ pub struct Walk {
     pub until: Option<ListPlace>,
     /// What is left out.
     pub sieve: Sieve,
-    /// Where it is by deadline: due after this time.
-    pub due_after: Option<At>,
+    /// Where it is by deadline: due after this time. Where it goes by when they were received: received after it.
+    pub later_than: Option<At>,
     /// And before this one.
-    pub due_before: Option<At>,
+    pub earlier_than: Option<At>,
     /// How many at the most.
     pub limit: u32,
 }

@@ -117,6 +117,11 @@ pub struct StateRow {
 }
 
 impl StateRow {
+    /// Whether all that is left of it only has to grow old.
+    pub(super) const fn is_parked(&self) -> bool {
+        matches!(self.status, Status::Deferred)
+    }
+
     /// Packs a request.
     pub fn of(request: &Request) -> Result<Self, StoreError> {
         let packed = request.pack().map_err(|error| StoreError::Unreadable {

@@ -23,7 +23,7 @@ macro_rules! migrator {
             "0015_suppression_recipe", "0016_dead_letter_payloads", "0017_capsule_counts", "0018_gauges",
             "0019_compaction", "0020_queues", "0021_opendsr", "0022_outcomes", "0023_manual",
             "0025_sessions", "0026_lists", "0027_report", "0028_census", "0029_tenant_lists", "0031_agents",
-            "0032_notes",
+            "0032_notes", "0033_parked",
         )
     };
     ($dialect:literal: $($name:literal,)+) => {

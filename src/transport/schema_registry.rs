@@ -129,7 +129,7 @@ impl SchemaRegistry {
             Ok(answer) if answer.status.is_success() => Ok(()),
             Ok(answer) => Err(self.away(unexpected(&answer))),
             // So many subjects are an answer, too.
-            Err(CallError::TooLarge) => Ok(()),
+            Err(CallError::TooLarge(_)) => Ok(()),
             Err(error) => Err(self.away(said(&error))),
         }
     }
@@ -235,7 +235,7 @@ impl SchemaRegistry {
     async fn get(&self, id: u32, path: &str) -> Result<Option<Answered>, Failed> {
         let answer = self.call(path).await.map_err(|error| match error {
             // It will be as large tomorrow: waiting for it would hold everything behind its event.
-            CallError::TooLarge => Failed::Unusable(format!(
+            CallError::TooLarge(_) => Failed::Unusable(format!(
                 "the schema with the id {id}, or one that it refers to, is larger than {} MiB",
                 MOST_BYTES >> 20
             )),

@@ -151,6 +151,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "clock",
             "wire",
             "config",
+            "connector",
             "domain",
         ],
     ),
@@ -327,6 +328,8 @@ fn no_decision_reads_the_machines_clock() {
         ("engine/settlement.rs", 1),
         ("http/dead_letters.rs", 4),
         ("app/tasks/periodic.rs", 1),
+        // Where a list ends: nothing was received after tomorrow.
+        ("http/lists/scan/stretch.rs", 1),
         // Only makes an id.
         ("http/requests.rs", 1),
         // Whether a call was signed just now: what it then asks for is decided elsewhere.

@@ -1,6 +1,7 @@
 //! What is shipped beside the code: docker-compose.yml and the files that it mounts, alert rules and dashboards, the chart, the unit.
 
 mod kubernetes;
+mod live;
 mod prometheus;
 mod units;
 

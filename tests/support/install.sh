@@ -27,6 +27,7 @@ installed_variables=(
   LACUNA_TEST_ASYNCAPI_NODE_PATH # what validates AsyncAPI
   LACUNA_TEST_CHART_PYTHON       # what renders the Helm chart
   LACUNA_TEST_PROMTOOL           # what runs the tests of the alert rules
+  LACUNA_TEST_PROMETHEUS         # a Prometheus that scrapes a worker
   LACUNA_TEST_S3_PYTHON          # a Python with a server that speaks as S3 does
   LACUNA_TEST_SCHEMA_REGISTRY    # a folder with a schema registry
 )
@@ -88,7 +89,7 @@ ensure_services() {
   ensure_python
   ensure_node_packages
   ensure_contract_tools
-  ensure_promtool
+  ensure_prometheus
   ensure_systemd_analyze
   ensure_identity_provider
   ensure_browser
@@ -177,24 +178,25 @@ python_environment() { # variable file
   ) 9>"$cache_dir/python.lock" >&2 || die "what $pinned pins could not be installed with pip (see above)"
 }
 
-# promtool, which tests alert rules. It comes with Debian's package of Prometheus, whose server would start where it is installed, so it is
-# only taken out.
-ensure_promtool() {
+# Prometheus, which scrapes a worker, and promtool, which tests alert rules. Debian's package would start a server where it is installed, so
+# it is only taken out.
+ensure_prometheus() {
   LACUNA_TEST_PROMTOOL=$(command -v promtool || echo "$cache_dir/prometheus/usr/bin/promtool")
-  export LACUNA_TEST_PROMTOOL
-  [[ ! -x $LACUNA_TEST_PROMTOOL ]] || return 0
-  command -v apt-get >/dev/null || die "missing here: promtool. It is a part of Prometheus."
+  LACUNA_TEST_PROMETHEUS=$(command -v prometheus || echo "$cache_dir/prometheus/usr/bin/prometheus")
+  export LACUNA_TEST_PROMTOOL LACUNA_TEST_PROMETHEUS
+  [[ ! -x $LACUNA_TEST_PROMTOOL || ! -x $LACUNA_TEST_PROMETHEUS ]] || return 0
+  command -v apt-get >/dev/null || die "missing here: Prometheus (prometheus and promtool)"
   mkdir -p "$cache_dir"
   (
     flock 9
-    [[ ! -x $LACUNA_TEST_PROMTOOL ]] || exit 0
+    [[ ! -x $LACUNA_TEST_PROMTOOL || ! -x $LACUNA_TEST_PROMETHEUS ]] || exit 0
     fetched=$(mktemp -d "$cache_dir/prometheus.XXXXXX")
     trap 'rm -rf "$fetched"' EXIT
     as_root apt-get -qq update &&
       (cd "$fetched" && apt-get -qq download prometheus && dpkg-deb --extract prometheus_*.deb tree) &&
       rm -rf "$cache_dir/prometheus" &&
       mv "$fetched/tree" "$cache_dir/prometheus"
-  ) 9>"$cache_dir/prometheus.lock" >&2 || die "promtool could not be taken out of Debian's package prometheus (see above)"
+  ) 9>"$cache_dir/prometheus.lock" >&2 || die "Prometheus could not be taken out of Debian's package prometheus (see above)"
 }
 
 # systemd-analyze, which judges the unit.

@@ -1,7 +1,7 @@
 //! Processors are asked how that stands which they have accepted: each by a task of its own, so that one that does not answer
 //! delays no other one.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use tokio::task::JoinSet;
 
@@ -9,7 +9,7 @@ use super::periodic::Next;
 use crate::{
     delivery::{DeliveryError, relay::Relay},
     domain::{ack::Ack, ids::ProcessorId, registry::Processor},
-    engine::{EngineError, prepare::Arrival},
+    engine::{EngineError, prepare::Arrival, traced::end_spans},
     telemetry::logs::chain,
 };
 
@@ -83,16 +83,22 @@ impl Asking {
     }
 }
 
+/// What was heard of a task, and the trace that it belongs to.
+pub(super) type Heard = (Ack, Option<Arc<str>>);
+
 /// Settles what was heard, and sends what follows from it.
-pub(super) async fn settle(relay: &Relay, heard: Vec<Ack>) -> Result<(), DeliveryError> {
-    let prepared = heard
-        .into_iter()
-        .filter_map(|ack| relay.engine.settlement().prepare_ack(ack).ok());
-    let arrivals: Vec<_> = prepared.map(Arrival::of_call).collect();
+pub(super) async fn settle(relay: &Relay, heard: Vec<Heard>) -> Result<(), DeliveryError> {
+    let prepared = heard.into_iter().filter_map(|(ack, trace)| {
+        let prepared = relay.engine.settlement().prepare_ack(ack).ok()?;
+        Some(Arrival::of_call(prepared).traced(trace.as_deref()))
+    });
+    let arrivals: Vec<_> = prepared.collect();
     if arrivals.is_empty() {
         return Ok(());
     }
-    let settled = relay.engine.settlement().settle(&arrivals).await?;
-    relay.deliver(settled.emission).await?;
+    let spans = relay.engine.begin_spans("settle", &arrivals);
+    let mut settled = relay.engine.settlement().settle(&arrivals).await;
+    end_spans(spans, settled.as_mut().ok().map(|settled| &mut settled.emission));
+    relay.deliver(settled?.emission).await?;
     Ok(())
 }

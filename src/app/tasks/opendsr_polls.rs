@@ -4,20 +4,17 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use prometheus::IntCounterVec;
 use tokio::task::JoinSet;
 
 use super::{
-    asking::{Asking, settle},
+    asking::{Asking, Heard, settle},
     periodic::{Next, Periodic},
 };
 use crate::{
     delivery::{DeliveryError, relay::Relay},
-    domain::{
-        ack::Ack,
-        registry::{OpenDsr, Processor, Transport},
-    },
-    engine::{EngineError, accepted::AskedAbout},
+    domain::registry::{OpenDsr, Processor, Transport},
+    engine::{Engine, EngineError, accepted::AskedAbout},
+    telemetry::traces::{CallSpan, Called, Traces},
     transport::opendsr::controller::Controller,
 };
 
@@ -90,10 +87,22 @@ async fn ask_all(
             return Ok(());
         }
         let at_once = usize::try_from(processor.concurrency).unwrap_or(1).max(1);
-        let polls = &relay.engine.metrics.polls;
-        let heard = ask(controller, opendsr, due, at_once, polls).await;
+        let heard = ask(controller, opendsr, due, at_once, &relay.engine).await;
         settle(relay, heard).await?;
     }
+}
+
+/// Begins the span of a question, which carries it from now on.
+fn begin(traces: Option<&Traces>, about: &mut AskedAbout) -> Option<CallSpan> {
+    let called = Called {
+        request: about.request,
+        processor: about.processor.as_str(),
+        attempt: about.attempt(),
+        parent: about.trace.as_deref()?,
+    };
+    let span = traces?.call("opendsr_poll", called)?;
+    about.trace = Some(span.traceparent());
+    Some(span)
 }
 
 /// What was heard that is new. What was not heard is asked for again, the next time that it is due.
@@ -102,8 +111,9 @@ async fn ask(
     opendsr: &OpenDsr,
     due: Vec<AskedAbout>,
     at_once: usize,
-    polls: &IntCounterVec,
-) -> Vec<Ack> {
+    engine: &Engine,
+) -> Vec<Heard> {
+    let polls = &engine.metrics.polls;
     let mut heard = Vec::new();
     let mut failures = 0_u32;
     let mut running = JoinSet::new();
@@ -113,8 +123,13 @@ async fn ask(
             && let Some(about) = due.next()
         {
             let (controller, opendsr) = (Arc::clone(controller), opendsr.clone());
+            let mut about = about;
+            let span = begin(engine.traces().map(AsRef::as_ref), &mut about);
             running.spawn(async move {
                 let asked = controller.ask(&opendsr, &about).await;
+                if let Some(span) = span {
+                    span.end(asked.is_err().then_some("unanswered"));
+                }
                 (about, asked)
             });
         }
@@ -124,7 +139,7 @@ async fn ask(
                 polls
                     .with_label_values(&[about.processor.as_str(), "answered"])
                     .inc();
-                heard.extend(ack);
+                heard.extend(ack.map(|ack| (ack, about.trace)));
             }
             Some(Ok((about, Err(why)))) => {
                 polls

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 
 use super::{
-    asking::{Asking, settle},
+    asking::{Asking, Heard, settle},
     periodic::{Next, Periodic},
 };
 use crate::{
@@ -75,13 +75,13 @@ async fn ask_all(relay: &Relay, vendors: &VendorSender, processor: &Processor) -
             return Ok(());
         }
         let polls = &relay.engine.metrics.polls;
-        let mut acks = Vec::new();
+        let mut acks: Vec<Heard> = Vec::new();
         let mut is_told = false;
         for (about, heard) in vendors.ask(processor, due).await {
             let outcome = if heard.is_ok() { "answered" } else { "failed" };
             polls.with_label_values(&[processor.id.as_str(), outcome]).inc();
             match heard {
-                Ok(ack) => acks.extend(ack),
+                Ok(ack) => acks.extend(ack.map(|ack| (ack, about.trace))),
                 // Once a batch: a vendor that is away says the same of everybody.
                 Err(why) if !is_told => {
                     is_told = true;

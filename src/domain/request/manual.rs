@@ -57,7 +57,6 @@ impl Request {
         context: &Context<'_>,
     ) -> Result<Trail, DecisionError> {
         self.check_open()?;
-        let mut trail = acted_by(Some(actor));
         match &self.task(ordinal).state {
             TaskState::Accepted { .. } => {
                 let again = TaskEvent::AskedAgain {
@@ -65,12 +64,11 @@ impl Request {
                     counts: false,
                     due: context.now,
                 };
-                self.record_event(ordinal, again, &mut trail)?;
+                self.carry_out(ordinal, again, actor, context)
             }
-            TaskState::Queued { .. } => {}
-            _ => return Err(DecisionError::WrongState),
+            TaskState::Queued { .. } => Ok(self.conclude_change(context, acted_by(Some(actor)))?),
+            _ => Err(DecisionError::WrongState),
         }
-        Ok(self.conclude_change(context, trail)?)
     }
 
     /// Writes down that the first of two people has confirmed a task.

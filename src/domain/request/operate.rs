@@ -100,7 +100,6 @@ impl Request {
         if !self.can_be_retried(ordinal, context) {
             return Err(DecisionError::WrongState);
         }
-        let mut trail = acted_by(Some(actor));
         // A wave is asked when its sources have confirmed and its copies have grown old, whoever wants it sooner.
         let due = self.gate_or(context.now);
         let event = if self.task(ordinal).share.is_wave() {
@@ -110,6 +109,18 @@ impl Request {
         } else {
             TaskEvent::Retried { due }
         };
+        self.carry_out(ordinal, event, actor, context)
+    }
+
+    /// Has somebody's decision about a task happen to it, and what follows from it.
+    pub(super) fn carry_out(
+        &mut self,
+        ordinal: u16,
+        event: TaskEvent,
+        actor: &str,
+        context: &Context<'_>,
+    ) -> Result<Trail, DecisionError> {
+        let mut trail = acted_by(Some(actor));
         self.record_event(ordinal, event, &mut trail)?;
         Ok(self.conclude_change(context, trail)?)
     }
@@ -230,9 +241,7 @@ impl Request {
         context: &Context<'_>,
     ) -> Result<Trail, DecisionError> {
         self.check_open()?;
-        let mut trail = acted_by(Some(actor));
-        self.record_event(ordinal, TaskEvent::Waived, &mut trail)?;
-        Ok(self.conclude_change(context, trail)?)
+        self.carry_out(ordinal, TaskEvent::Waived, actor, context)
     }
 }
 

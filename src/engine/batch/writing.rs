@@ -10,7 +10,7 @@ use crate::{
         request::{Life, Request, deferral::Deferred, marks::Marks, waves::AskedWave},
         task::{TaskState, Undelivered},
         time::At,
-        words::{Mark, TaskStateName},
+        words::{Mark, Status, TaskStateName},
     },
     engine::{Engine, EngineError, counters::Counters, outcomes::minute_of},
     store::{
@@ -324,8 +324,11 @@ impl Touched<'_> {
     /// once nobody is asked any more: what is parked for years would wake once for nothing otherwise.
     fn needs_rewake(&self) -> bool {
         let Some(before) = &self.before else { return true };
-        // The row says by when it is due.
-        if before.life.clock.due != self.request.life.clock.due {
+        // The row says by when it is due, and whether it is parked.
+        let is_parked = |life: &Life| life.status == Status::Deferred;
+        if before.life.clock.due != self.request.life.clock.due
+            || is_parked(&before.life) != is_parked(&self.request.life)
+        {
             return true;
         }
         match (before.bookkeeping.wake_at, self.request.bookkeeping.wake_at) {

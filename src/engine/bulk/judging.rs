@@ -145,19 +145,25 @@ impl Bulk<'_> {
         let engine = self.shared;
         let filled = engine.lists_are_filled().await?;
         let sort = Sort::of(filter);
-        let (among, order_of) = if filled {
-            (filter.among(), sort.order)
-        } else {
-            (unfilled(filter), ListOrder::Id)
+        let (among, order_of) = match filter.among() {
+            _ if !filled => (unfilled(filter), ListOrder::Id),
+            // Of all of them it has to look through a stretch at a time, which a list does.
+            Among::All => (Among::All, ListOrder::Id),
+            among => (among, sort.order),
         };
-        // The index of a tenant's requests has to be told whose; all the rest is filtered here.
-        let sieve = match among {
-            Among::Tenant => Sieve {
+        // The index of a tenant's requests has to be told whose, and the one by receipt which; all the rest is filtered here.
+        let sieve = match (among, order_of) {
+            (Among::Tenant, _) => Sieve {
                 tenant: filter.tenant.clone(),
+                ..Sieve::default()
+            },
+            (_, ListOrder::Received) => Sieve {
+                statuses: filter.statuses.clone(),
                 ..Sieve::default()
             },
             _ => Sieve::default(),
         };
+        let (later_than, earlier_than) = filter.bounds(order_of);
         let mut walk = Walk {
             among,
             order: order_of,
@@ -165,8 +171,8 @@ impl Bulk<'_> {
             after: None,
             until: None,
             sieve,
-            due_after: filter.due_after,
-            due_before: filter.due_before,
+            later_than,
+            earlier_than,
             limit: CHUNK,
         };
         let mut scanned = 0;

@@ -32,8 +32,8 @@ impl Engine {
             after: after.map(|id| (At::default(), id)),
             until: None,
             sieve: Sieve::default(),
-            due_after: None,
-            due_before: None,
+            later_than: None,
+            earlier_than: None,
             limit: BATCH,
         };
         let page = self.walk(&walk).await?;

@@ -26,7 +26,7 @@ use super::{
     page::page,
     parts::{
         badge, facts, failed_page, flash,
-        form::{Action, Reason, action_form, body},
+        form::{Action, Reason, body},
         not_done,
         times::Times,
     },
@@ -200,9 +200,8 @@ fn redrive_form<R>(visitor: &Visitor<R>, times: &Times, id: Uuid) -> Markup {
              command that was taken in meanwhile is not carried out twice."
         }
     };
-    let mut action = Action::new("redrive", &path, "Redrive it", preview);
-    action.reason = Reason::Welcome;
-    action_form(visitor, times, &action, "")
+    let action = Action::new("redrive", &path, "Redrive it", preview).asking(Reason::Welcome);
+    action.form(visitor, times)
 }
 
 fn close_form<R>(visitor: &Visitor<R>, times: &Times, id: Uuid, letter: &DeadLetter) -> Markup {
@@ -215,7 +214,6 @@ fn close_form<R>(visitor: &Visitor<R>, times: &Times, id: Uuid, letter: &DeadLet
             }
         }
     };
-    let mut action = Action::new("close", &path, "Close it", preview);
-    action.is_final = true;
-    action_form(visitor, times, &action, "")
+    let action = Action::new("close", &path, "Close it", preview).finally();
+    action.form(visitor, times)
 }

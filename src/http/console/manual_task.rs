@@ -25,7 +25,7 @@ use super::{
     page::page,
     parts::{
         badge, facts, failed_page, flash,
-        form::{Action, Reason, action_form, body, choice_field, text_field},
+        form::{Action, Reason, body, choice_field, text_field},
         not_done, request_link,
         times::Times,
     },
@@ -309,9 +309,8 @@ fn forms<R>(visitor: &Visitor<R>, times: &Times, task: &ManualTask, id: TaskId) 
         let path = path("claim");
         let preview =
             html! { p { "It is yours then: nobody else can confirm it, and you see whom it is about." } };
-        let mut action = Action::new("claim", &path, "Claim it", preview);
-        action.reason = Reason::None;
-        forms.push(action_form(visitor, times, &action, ""));
+        let action = Action::new("claim", &path, "Claim it", preview).asking(Reason::None);
+        forms.push(action.form(visitor, times));
         return forms;
     }
     if task.is_claimed_by(name) || task.state == ManualState::AwaitingSecond {
@@ -320,16 +319,14 @@ fn forms<R>(visitor: &Visitor<R>, times: &Times, task: &ManualTask, id: TaskId) 
     if task.is_claimed_by(name) {
         let path = path("refuse");
         let preview = html! { p { "The task is given up, why: rejected. An operator has to have it tried again, or to waive it." } };
-        let mut action = Action::new("refuse", &path, "Say that it cannot be done", preview);
-        action.is_final = true;
-        forms.push(action_form(visitor, times, &action, ""));
+        let action = Action::new("refuse", &path, "Say that it cannot be done", preview).finally();
+        forms.push(action.form(visitor, times));
     }
     let path = path("hand-over");
     let preview = html! { p { "It is free again, for the person or the team that you name." } };
-    let mut action = Action::new("hand-over", &path, "Hand it over", preview);
+    let mut action = Action::new("hand-over", &path, "Hand it over", preview).asking(Reason::None);
     action.fields = text_field("hand-over", "assignee", "To whom", true);
-    action.reason = Reason::None;
-    forms.push(action_form(visitor, times, &action, ""));
+    forms.push(action.form(visitor, times));
     forms
 }
 
@@ -340,7 +337,7 @@ fn confirm_form<R>(visitor: &Visitor<R>, times: &Times, path: &str) -> Markup {
         .collect();
     let preview =
         html! { p { "What you say settles the task, and is the proof that the certificate names." } };
-    let mut action = Action::new("confirm", path, "Say what came of it", preview);
+    let mut action = Action::new("confirm", path, "Say what came of it", preview).asking(Reason::None);
     action.button = "Confirm";
     action.fields = html! {
         (choice_field("confirm", "outcome", "What came of it", &choices, ""))
@@ -356,6 +353,5 @@ fn confirm_form<R>(visitor: &Visitor<R>, times: &Times, path: &str) -> Markup {
         }
         (text_field("confirm", "message", "Anything else", false))
     };
-    action.reason = Reason::None;
-    action_form(visitor, times, &action, "")
+    action.form(visitor, times)
 }

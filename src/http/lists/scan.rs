@@ -1,6 +1,10 @@
 //! Walks over requests, bounded a call.
 
+mod stretch;
+
 use std::time::Duration;
+
+use self::stretch::Stretch;
 
 use super::super::problem::Problem;
 use crate::{
@@ -32,6 +36,7 @@ pub(in crate::http) struct Scan<'a> {
     chunk: usize,
     ended: bool,
     stride: u32,
+    stretch: Stretch,
     /// Whether anything was looked through: a call that finds nothing still gets on.
     looked: bool,
     started: Stopwatch,
@@ -52,8 +57,8 @@ impl<'a> Scan<'a> {
             after: after.map(|id| (At::default(), id)),
             until: None,
             sieve: Sieve::default(),
-            due_after: None,
-            due_before: None,
+            later_than: None,
+            earlier_than: None,
             limit: 0,
         };
         Self::of(engine, walk, wanted)
@@ -68,6 +73,7 @@ impl<'a> Scan<'a> {
             chunk: wanted + 1,
             ended: false,
             stride: FIRST_STRIDE,
+            stretch: Stretch::default(),
             looked: false,
             started: Stopwatch::start(),
         }
@@ -90,10 +96,15 @@ impl<'a> Scan<'a> {
         if self.ended || self.left == 0 {
             return Ok(None);
         }
-        if self.walk.sieve.is_open() {
+        // Of all of them none has an index that is in this order to the row.
+        let in_stretches =
+            self.walk.order == ListOrder::Received && matches!(self.walk.among, Among::All | Among::Tenant);
+        if self.walk.sieve.is_open() && !in_stretches {
             self.every().await.map(Some)
         } else if self.looked && self.started.elapsed() >= LOOKS_FOR {
             Ok(None)
+        } else if in_stretches {
+            self.stretched().await.map(Some)
         } else {
             self.sifted().await.map(Some)
         }
@@ -130,6 +141,25 @@ impl<'a> Scan<'a> {
         }
         self.walk.until = None;
         self.stride = next_stride(self.stride, self.started.elapsed().saturating_sub(began));
+        Ok(rows)
+    }
+
+    /// What was received within the next stretch of time, which has as many as are looked through within a moment.
+    async fn stretched(&mut self) -> Result<Vec<(ListPlace, Request)>, Problem> {
+        self.looked = true;
+        let is_last = self.stretch.next(self.engine, &mut self.walk).await?;
+        let count = self.chunk.min(self.left);
+        self.walk.limit = u32::try_from(count).unwrap_or(u32::MAX);
+        let rows = self.engine.walk(&self.walk).await?;
+        self.left -= rows.len();
+        self.chunk = CHUNK;
+        if rows.len() == count {
+            self.walk.after = rows.last().map(|(place, _)| *place);
+        } else {
+            self.ended = is_last;
+            self.walk.after = self.walk.until;
+        }
+        self.walk.until = None;
         Ok(rows)
     }
 

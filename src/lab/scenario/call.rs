@@ -60,6 +60,11 @@ impl Caller {
         }
     }
 
+    /// Where the API is.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
     /// Whether somebody of this name has a token.
     pub fn knows(&self, bearer: &str) -> bool {
         self.tokens.contains_key(bearer)
@@ -76,8 +81,20 @@ impl Caller {
         self.call(reader, "GET", path, "").await
     }
 
-    /// Makes a call. HTTP/1.0: the answer comes in one piece, and the connection ends with it.
+    /// Makes a call.
     pub async fn call(&self, bearer: &str, method: &str, path: &str, body: &str) -> Result<ApiAnswer, Stuck> {
+        self.call_with(bearer, method, path, &[], body).await
+    }
+
+    /// The same, with headers of its own. HTTP/1.0: the answer comes in one piece, and the connection ends with it.
+    pub async fn call_with(
+        &self,
+        bearer: &str,
+        method: &str,
+        path: &str,
+        headers: &[(String, String)],
+        body: &str,
+    ) -> Result<ApiAnswer, Stuck> {
         let mut request = format!(
             "{method} {path} HTTP/1.0\r\nhost: {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n",
             self.address,
@@ -85,6 +102,9 @@ impl Caller {
         );
         if let Some(token) = self.tokens.get(bearer) {
             request += &format!("authorization: Bearer {token}\r\n");
+        }
+        for (name, value) in headers {
+            request += &format!("{name}: {value}\r\n");
         }
         request += "\r\n";
         request += body;

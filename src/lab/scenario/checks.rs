@@ -52,6 +52,7 @@ pub(super) struct Checks<'c> {
     pub views: BTreeMap<String, Value>,
     /// Which of the tasks, letters and verdicts a claim has named.
     pub named_tasks: BTreeSet<usize>,
+    pub named_calls: BTreeSet<String>,
     pub named_letters: BTreeSet<usize>,
     pub named_verdicts: BTreeSet<usize>,
 }
@@ -68,6 +69,7 @@ impl<'c> Checks<'c> {
         }
         for (text, faults) in [
             ("nobody else is asked", self.unnamed_tasks()),
+            ("no other vendor is called", self.unnamed_calls()),
             ("nothing else is refused", self.unnamed_letters()),
             ("everything was taken in", self.unnamed_verdicts()),
             ("every task names somebody", self.nameless_tasks()),
@@ -87,8 +89,10 @@ impl<'c> Checks<'c> {
         let words: Vec<&str> = line.text.split_whitespace().collect();
         match words.as_slice() {
             ["nobody", "is", "asked"] => {
-                let tasks = &self.observed.tasks;
-                return Ok(ensure(tasks.is_empty(), || said_all(tasks.iter())));
+                let Observed { tasks, calls, .. } = self.observed;
+                let called = || calls.keys().cloned().collect::<Vec<_>>().join(", ");
+                return Ok(ensure(tasks.is_empty(), || said_all(tasks.iter()))
+                    .and_then(|()| ensure(calls.is_empty(), called)));
             }
             ["sent", wanted @ ..] => return Ok(self.of_sent(wanted)),
             ["told", notice] => return Ok(self.of_notice(notice)),
@@ -106,13 +110,16 @@ impl<'c> Checks<'c> {
             ["answer"] => Ok(phrases.iter().try_for_each(|phrase| self.of_answer(phrase))),
             ["dead", "letter"] => Ok(phrases.iter().try_for_each(|phrase| self.of_letter(phrase))),
             ["message"] => Ok(phrases.iter().try_for_each(|phrase| self.of_verdict(phrase))),
+            ["database"] => Ok(phrases.iter().try_for_each(|phrase| self.of_database(phrase))),
+            [system, "called"] => Ok(self.of_calls(system, &phrases)),
             ["metric", series] => self.of_metric(series, &phrases.concat()).await,
             [count, group] => self.of_group(line, count, group, &phrases).await,
             [request] if self.opened.iter().any(|name| name == request) => {
                 self.of_request(line, request, &phrases).await
             }
             [task] => self.of_task(line, task, &phrases).await,
-            _ => Err(line.wrong("expected a request, a processor, answer, dead letter, message or metric")),
+            _ => Err(line
+                .wrong("expected a request, a processor, answer, database, dead letter, message or metric")),
         }
     }
 
@@ -162,6 +169,30 @@ impl<'c> Checks<'c> {
 
     fn of_letter(&mut self, phrase: &[&str]) -> Found {
         name_one(&self.observed.letters, &mut self.named_letters, &phrase.join(" "))
+    }
+
+    /// `crm called: find, erase`: the steps of a vendor's connector, in the order of the calls, each of them once.
+    fn of_calls(&mut self, system: &str, phrases: &[Vec<&str>]) -> Found {
+        self.named_calls.insert(system.to_owned());
+        let wanted: Vec<&str> = phrases.iter().flatten().copied().collect();
+        let called = self.observed.calls.get(system);
+        let steps = called.map_or("nobody has called it".to_owned(), |steps| steps.join(", "));
+        same(&steps, &wanted.join(", "))
+    }
+
+    /// `database: profiles 1, sessions none`
+    fn of_database(&self, phrase: &[&str]) -> Found {
+        let [table, wanted] = phrase else {
+            return Err("expected a table and how many rows it has".to_owned());
+        };
+        let rows = &self.observed.rows;
+        let found = rows.get(*table).ok_or_else(|| format!("there are {rows:?}"))?;
+        let found = if *found == 0 {
+            "none".to_owned()
+        } else {
+            found.to_string()
+        };
+        same(&found, wanted)
     }
 
     fn of_verdict(&mut self, phrase: &[&str]) -> Found {
@@ -239,6 +270,14 @@ impl<'c> Checks<'c> {
         let tasks = (0..).zip(&self.observed.tasks);
         let left = tasks.filter(|(place, _)| !self.named_tasks.contains(place));
         left.map(|(_, task)| shown::said(task)).collect()
+    }
+
+    fn unnamed_calls(&self) -> Vec<String> {
+        let systems = self.observed.calls.keys();
+        systems
+            .filter(|system| !self.named_calls.contains(*system))
+            .cloned()
+            .collect()
     }
 
     fn unnamed_letters(&self) -> Vec<String> {

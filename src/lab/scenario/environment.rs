@@ -1,10 +1,15 @@
 //! What a scenario is played in: how messages travel, and time passes.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::Value;
 
-use super::{Stuck, call::Caller, system_answer::SystemAnswer};
+use super::{
+    Stuck,
+    call::Caller,
+    system_answer::Answers,
+    upstream::{Emitted, UpstreamEvent},
+};
 use crate::domain::time::At;
 
 /// The input topics.
@@ -29,6 +34,13 @@ pub enum Output {
     Task(Value),
     /// A system that was called has answered this task for good, in the same call.
     Answered(Value),
+    /// A vendor was called, as the step of its connector says.
+    Called {
+        /// The processor.
+        system: String,
+        /// The step.
+        step: String,
+    },
     /// A status, to upstream.
     Status(Value),
     /// A message could not be taken in, for this reason.
@@ -56,7 +68,11 @@ pub trait Environment {
         messages: Vec<Vec<u8>>,
     ) -> impl Future<Output = Result<Vec<String>, Stuck>>;
     /// From now on a system that is called answers so.
-    fn answer(&mut self, system: &str, answer: SystemAnswer) -> Result<(), Stuck>;
+    fn answer(&mut self, system: &str, answers: Answers) -> Result<(), Stuck>;
+    /// An upstream says something in its own words, at its own place.
+    fn emit(&mut self, event: UpstreamEvent) -> impl Future<Output = Result<Emitted, Stuck>>;
+    /// How many rows each table of the agent's database has.
+    fn rows(&mut self) -> impl Future<Output = Result<BTreeMap<String, i64>, Stuck>>;
     /// Makes another registry the active one.
     fn apply(&mut self, registry: &str) -> impl Future<Output = Result<(), Stuck>>;
     /// Waits until everything has happened that follows by itself. The answer: what was produced since the last time.

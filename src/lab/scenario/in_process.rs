@@ -1,9 +1,12 @@
 //! The real engine, vault, ledger, API and store, on a clock that is turned by hand. Only the broker is left out: messages
 //! go within one process, the same bytes as through Kafka.
 
+mod api;
 mod calls;
+mod verdicts;
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -12,25 +15,30 @@ use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use self::calls::Calls;
+use self::{
+    api::{gather, listen},
+    calls::Calls,
+    verdicts::{of_ack, of_backup, of_command},
+};
 use super::{
     Stuck,
+    agents::Agent,
     call::Caller,
     environment::{Environment, Output, Topic},
-    system_answer::SystemAnswer,
+    system_answer::Answers,
     systems::Systems,
+    upstream::{Emitted, UpstreamEvent},
 };
 use crate::{
     clock::Stopwatch,
-    config::{Config, registry_file},
+    config::{Config, Inlet, registry_file},
     domain::time::At,
-    engine::{Engine, effects::Effects, facts::FactOutcome, intake::Verdict, settlement::AckVerdict},
-    http,
+    engine::{Engine, effects::Effects},
     lab::harness::{Harness, Sent},
     policies::Profile,
-    telemetry::{freshness::GaugeGroup, readiness::Readiness},
+    telemetry::freshness::GaugeGroup,
     terminal::folder::Folder,
-    wire::{Rejection, command::Channel},
+    wire::command::Channel,
 };
 
 /// As many messages as a worker takes in together.
@@ -61,6 +69,9 @@ pub struct InProcess {
     caller: Caller,
     /// What calls systems, where there is a registry that has some called.
     calls: Option<Calls>,
+    agent: Option<Agent>,
+    /// What it is set up with.
+    config: Config,
     outputs: Vec<Output>,
     /// What HTTP calls have decided.
     emitted: Arc<Mutex<Vec<Effects>>>,
@@ -85,11 +96,12 @@ impl InProcess {
         harness
             .apply(&registry_file::read_text("processors.toml", &systems.registry)?)
             .await?;
-        let calls = Calls::new(&config, &harness.clock, systems);
-        let mut in_process =
-            Self::over(Arc::new(harness), Disturbances::default(), &config, &secrets).await?;
-        (in_process.folder, in_process.calls) = (Some(folder), Some(calls));
-        Ok(in_process)
+        let clock = harness.clock.clone();
+        let mut this = Self::over(Arc::new(harness), Disturbances::default(), &config, &secrets).await?;
+        this.calls = Some(Calls::new(&config, &clock, systems, Arc::clone(&this.api)));
+        this.agent = Agent::open(profile, folder.path(), &this.caller.url(), &clock).await?;
+        this.folder = Some(folder);
+        Ok(this)
     }
 
     /// Over a harness whose registry is applied. `secrets`: what the tokens of the configuration were read from.
@@ -112,6 +124,8 @@ impl InProcess {
             worker,
             caller: Caller::new(address, config, secrets),
             calls: None,
+            agent: None,
+            config: config.clone(),
             outputs: Vec::new(),
             emitted,
             shutdown,
@@ -218,6 +232,24 @@ impl InProcess {
         }
     }
 
+    /// Lets the agent take what there is for it. Whether there was anything.
+    async fn let_agent_work(&mut self) -> Result<bool, Stuck> {
+        let Some(agent) = &self.agent else {
+            return Ok(false);
+        };
+        if agent
+            .next_due(&self.worker)
+            .await?
+            .is_none_or(|due| due > self.now())
+        {
+            return Ok(false);
+        }
+        agent.turn().await?;
+        self.outputs.extend(agent.heard());
+        self.note_calls().await?;
+        Ok(true)
+    }
+
     /// Calls the systems that have to be called now. Whether anything came of it.
     async fn call_systems(&mut self) -> Result<bool, Stuck> {
         let Some(calls) = &self.calls else {
@@ -246,11 +278,18 @@ impl InProcess {
 
     /// The next time at which a system has to be called, and no later than this.
     async fn next_call(&self, at: At) -> Result<At, Stuck> {
-        let next = match &self.calls {
+        let call = match &self.calls {
             Some(calls) => calls.next_due(&self.worker).await?,
             None => None,
         };
-        Ok(next.map_or(at, |next| next.min(at)))
+        let task = match &self.agent {
+            Some(agent) => agent
+                .next_due(&self.worker)
+                .await?
+                .filter(|due| *due > self.now()),
+            None => None,
+        };
+        Ok(call.into_iter().chain(task).fold(at, At::min))
     }
 
     /// Everything that follows by itself at this time.
@@ -259,7 +298,7 @@ impl InProcess {
             self.note_calls().await?;
             let followed = self.harness.follow(&self.worker).await?;
             self.note(&followed).await?;
-            if !self.call_systems().await? {
+            if !self.call_systems().await? && !self.let_agent_work().await? {
                 break;
             }
         }
@@ -308,10 +347,30 @@ impl Environment for InProcess {
         Ok(all)
     }
 
-    fn answer(&mut self, system: &str, answer: SystemAnswer) -> Result<(), Stuck> {
+    fn answer(&mut self, system: &str, answers: Answers) -> Result<(), Stuck> {
         let calls = self.calls.as_ref();
         let calls = calls.ok_or_else(|| Stuck::Fell("no registry has systems called".to_owned()))?;
-        calls.systems.answer(system, answer)
+        calls.systems.answer(system, answers)
+    }
+
+    async fn emit(&mut self, event: UpstreamEvent) -> Result<Emitted, Stuck> {
+        match event.inlet(&self.config)? {
+            Inlet::Http(inlet) => Ok(Emitted::Answered(event.call(inlet, &self.caller).await?)),
+            Inlet::Topic(topic) => {
+                let taken = event
+                    .read(topic, &self.config, (&self.harness, &self.worker))
+                    .await?;
+                self.note(&taken.emission).await?;
+                Ok(Emitted::Read(taken.verdicts.iter().map(of_command).collect()))
+            }
+        }
+    }
+
+    async fn rows(&mut self) -> Result<BTreeMap<String, i64>, Stuck> {
+        match &self.agent {
+            Some(agent) => agent.rows().await,
+            None => Ok(BTreeMap::new()),
+        }
     }
 
     async fn apply(&mut self, registry: &str) -> Result<(), Stuck> {
@@ -334,63 +393,5 @@ impl Environment for InProcess {
             self.api.gauges().read_gauges(group).await?;
         }
         Ok(())
-    }
-}
-
-fn of_command(verdict: &Verdict) -> String {
-    match verdict {
-        Verdict::Taken(_) => "taken".to_owned(),
-        Verdict::Duplicate(_) => "duplicate".to_owned(),
-        Verdict::Waiting(_) => "waiting".to_owned(),
-        Verdict::Rejected(rejection) => refused(rejection),
-    }
-}
-
-fn of_ack(verdict: &AckVerdict) -> String {
-    match verdict {
-        AckVerdict::Counted { .. } => "counted".to_owned(),
-        AckVerdict::Repeated => "repeated".to_owned(),
-        AckVerdict::Rejected(rejection) => refused(rejection),
-    }
-}
-
-fn of_backup(told: &FactOutcome) -> String {
-    match told {
-        FactOutcome::Taken { contradiction: None } => "taken".to_owned(),
-        FactOutcome::Taken {
-            contradiction: Some(contradiction),
-        } => format!("contradiction {contradiction:?}").to_lowercase(),
-        FactOutcome::Duplicate => "duplicate".to_owned(),
-        FactOutcome::Rejected(rejection) => refused(rejection),
-    }
-}
-
-fn refused(rejection: &Rejection) -> String {
-    format!("refused {}", rejection.reason.as_str())
-}
-
-async fn listen(
-    config: &Config,
-    engine: &Arc<Engine>,
-    emissions: mpsc::Sender<Effects>,
-    shutdown: &CancellationToken,
-) -> Result<std::net::SocketAddr, Stuck> {
-    let (engine, auth) = (Arc::clone(engine), config.auth.clone());
-    let prefix = &config.kafka.topics.tasks_prefix;
-    let state = http::State::new(engine, emissions, Readiness::default(), auth, prefix);
-    let mut listening = config.http.clone();
-    // Any free port: whoever watches may run a worker beside it.
-    listening.listen.set_port(0);
-    let serving = http::serve(&listening, state, shutdown.clone()).await?;
-    tokio::spawn(serving.finished);
-    Ok(serving.address)
-}
-
-async fn gather(mut queue: mpsc::Receiver<Effects>, emitted: Arc<Mutex<Vec<Effects>>>) {
-    while let Some(emission) = queue.recv().await {
-        emitted
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(emission);
     }
 }

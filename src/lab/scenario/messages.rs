@@ -1,5 +1,7 @@
 //! What happens in a script, as the contract's messages: what upstream, processors, backup systems and people send.
 
+mod event;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
@@ -12,7 +14,7 @@ use super::{
     outgoing::{Call, Outgoing},
     registry::registry,
     script::{Line, Script},
-    system_answer::SystemAnswer,
+    system_answer::Answers,
     words::{self, Attributes, names},
 };
 use crate::domain::time::At;
@@ -62,7 +64,7 @@ impl<'a> Writer<'a> {
     }
 
     /// What an event sends. `tasks`: everything that Lacuna has sent to processors, oldest first.
-    pub(super) fn write(&mut self, line: &Line, tasks: &[Value]) -> Result<Outgoing, Stuck> {
+    pub(super) fn write(&mut self, line: &Line, tasks: &[Value], now: At) -> Result<Outgoing, Stuck> {
         self.events += 1;
         let words: Vec<&str> = line.text.split_whitespace().collect();
         let wrong = |what: String| line.wrong(what);
@@ -87,7 +89,13 @@ impl<'a> Writer<'a> {
             [kind, set, rules @ ..] if kind.starts_with("backup.") => {
                 self.backup(kind, set, words::attributes(rules))
             }
-            ["answers", system, answer @ ..] => self.answers(system, answer),
+            ["answers", system, answers @ ..] => {
+                Answers::read(answers, self.script.starts).map(|answers| Outgoing::Answer {
+                    system: (*system).to_owned(),
+                    answers,
+                })
+            }
+            ["event", source, who, ..] => self.event(source, who, &line.text, now),
             ["call", bearer, method, path, ..] => {
                 let body = line.text.find(" {").map_or("", |at| line.text[at..].trim());
                 Ok(Outgoing::Call(Call {
@@ -116,12 +124,6 @@ impl<'a> Writer<'a> {
             _ => Err("no such event".to_owned()),
         };
         sent.map_err(wrong)
-    }
-
-    fn answers(&self, system: &str, answer: &[&str]) -> Result<Outgoing, String> {
-        let answer = SystemAnswer::read(answer, self.script.starts)?;
-        let system = system.to_owned();
-        Ok(Outgoing::Answer { system, answer })
     }
 
     /// Adds a processor, or changes some rules of one.

@@ -1,5 +1,7 @@
 //! What can be seen from outside during a step.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::call::ApiAnswer;
@@ -9,6 +11,10 @@ use super::call::ApiAnswer;
 pub(super) struct Observed {
     /// What processors were sent.
     pub tasks: Vec<Value>,
+    /// Which vendors were called: each with the steps of its connector, in their order, and each of them once.
+    pub calls: BTreeMap<String, Vec<String>>,
+    /// How many rows each table of the agent's database has.
+    pub rows: BTreeMap<String, i64>,
     /// What upstream was told.
     pub statuses: Vec<Value>,
     /// Why messages could not be taken in.

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{environment::Topic, system_answer::SystemAnswer};
+use super::{environment::Topic, system_answer::Answers, upstream::UpstreamEvent};
 
 /// Something that happens.
 #[derive(Debug, Clone)]
@@ -34,8 +34,10 @@ pub(super) enum Outgoing {
         /// The processor.
         system: String,
         /// What it answers.
-        answer: SystemAnswer,
+        answers: Answers,
     },
+    /// An upstream says something in its own words.
+    Event(UpstreamEvent),
     /// Another registry.
     Registry(String),
 }

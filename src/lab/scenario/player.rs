@@ -14,6 +14,7 @@ use super::{
     observed::Observed,
     outgoing::{Call, Outgoing},
     script::{Line, Script, Step},
+    upstream::Emitted,
 };
 use crate::clock::Stopwatch;
 
@@ -67,6 +68,13 @@ impl<'a, E: Environment> Player<'a, E> {
         if step.claims.iter().any(|claim| claim.text.starts_with("metric ")) {
             self.environment.measure().await?;
         }
+        if step
+            .claims
+            .iter()
+            .any(|claim| claim.text.starts_with("database: "))
+        {
+            self.observed.rows = self.environment.rows().await?;
+        }
         let mut checks = Checks {
             caller: self.environment.caller(),
             start: self.writer.start(),
@@ -77,6 +85,7 @@ impl<'a, E: Environment> Player<'a, E> {
             statuses: &self.statuses,
             views: BTreeMap::new(),
             named_tasks: BTreeSet::new(),
+            named_calls: BTreeSet::new(),
             named_letters: BTreeSet::new(),
             named_verdicts: BTreeSet::new(),
         };
@@ -84,14 +93,21 @@ impl<'a, E: Environment> Player<'a, E> {
     }
 
     async fn carry_out(&mut self, line: &Line) -> Result<(), Stuck> {
-        match self.writer.write(line, &self.tasks)? {
+        match self.writer.write(line, &self.tasks, self.environment.now())? {
             Outgoing::Topic(topic, messages) => {
                 let bytes = messages.iter().map(|message| message.to_string().into_bytes());
                 let verdicts = self.environment.send(topic, bytes.collect()).await?;
                 self.observed.verdicts.extend(verdicts);
                 Ok(())
             }
-            Outgoing::Answer { system, answer } => self.environment.answer(&system, answer),
+            Outgoing::Answer { system, answers } => self.environment.answer(&system, answers),
+            Outgoing::Event(event) => {
+                match self.environment.emit(event).await? {
+                    Emitted::Answered(answer) => self.observed.answer = Some(answer),
+                    Emitted::Read(verdicts) => self.observed.verdicts.extend(verdicts),
+                }
+                Ok(())
+            }
             Outgoing::Registry(text) => self.environment.apply(&text).await,
             Outgoing::Call(call) => self.call(line, &call).await,
             Outgoing::Decision { task, what } => self.decide(line, &task, &what).await,
@@ -162,6 +178,12 @@ impl<'a, E: Environment> Player<'a, E> {
                 Output::Task(task) => {
                     self.tasks.push(task.clone());
                     self.observed.tasks.push(task);
+                }
+                Output::Called { system, step } => {
+                    let steps = self.observed.calls.entry(system).or_default();
+                    if !steps.contains(&step) {
+                        steps.push(step);
+                    }
                 }
                 Output::Answered(task) => self.writer.is_answered(&task),
                 Output::DeadLetter(reason) => self.observed.letters.push(reason),

@@ -62,8 +62,8 @@ fn head(profile: &Profile, script: &Script, zone: &TimeZone, print: Print<'_>) -
     wrapped(&script.promise, "  ", "  ", print)?;
     print("")?;
     wrapped(
-        "Real: the engine, the vault, the ledger, the API, a SQLite file (gone afterwards), every message, and every call of \
-         a webhook or of OpenDSR, over loopback. Simulated: the clock, the people and systems, and the broker, because a clock \
+        "Real: the engine, the vault, the ledger, the API, a SQLite file (gone afterwards), every message, every call of a webhook, \
+         of OpenDSR or of a vendor's connector, over loopback, an agent with its database, and the events of upstreams. Simulated: the clock, the people and systems, and the broker, because a clock \
          that is turned by hand cannot wait for one.",
         "",
         "",

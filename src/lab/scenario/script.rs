@@ -17,6 +17,12 @@
 //! A line that begins with a time and a colon is a step; `>` is what happens, in the words of the contract's messages, and
 //! `=` what has to be seen then. A line that begins with `#` is a comment, and so is what follows a `#` that stands alone.
 //!
+//! Systems are called as their transports say, and answer over loopback: `> answers crm 429 retry_after=60` says what a webhook or a vendor
+//! answers from now on, `> answers crm as NAME OF EXAMPLE` that a vendor answers what that example in the file of its connector
+//! says, and `= crm called: find, erase` which steps of the connector were called. An agent answers by itself; `= database: users 2,
+//! messages none` counts the rows of its tables. `> event SOURCE ann as=NAME HEADER=VALUE {…}` is what an upstream says in its own
+//! words; `{id}`, `{now}`, `{email}` and so on are filled in.
+//!
 //! Where there is little to tell, a step is one line, with claims separated by semicolons. A file may hold several
 //! scenarios, each of which begins with `==` and its name; what stands before the first belongs to all of them. A
 //! scenario without a configuration of its own says with `processor`, `zone`, `keep_ids` and `verification` what it needs:

@@ -1,4 +1,4 @@
-//! What a system answers to a webhook.
+//! What a system answers to a call.
 
 use axum::{
     body::Body,
@@ -10,7 +10,26 @@ use serde_json::{Value, json};
 use super::words::{attributes, time};
 use crate::domain::time::At;
 
-/// What a system answers to a webhook.
+/// What a system answers from now on.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answers {
+    /// The same to every call.
+    Always(SystemAnswer),
+    /// What the example of this name says, in the file of the vendor's connector.
+    AsExample(String),
+}
+
+impl Answers {
+    /// `429 retry_after=7200`, or `as an unknown address is not found`.
+    pub(super) fn read(words: &[&str], start: At) -> Result<Self, String> {
+        match words {
+            ["as", name @ ..] => Ok(Self::AsExample(name.join(" "))),
+            _ => SystemAnswer::read(words, start).map(Self::Always),
+        }
+    }
+}
+
+/// What a system answers to a call.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SystemAnswer {
     /// The status.

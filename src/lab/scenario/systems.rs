@@ -1,10 +1,11 @@
-//! The systems that a policy's registry has called: they listen on loopback for webhooks and for OpenDSR, and answer as the
-//! script says.
+//! The systems that a policy's registry has called: they listen on loopback for webhooks, for OpenDSR and for what connectors
+//! call, and answer as the script says.
 //!
 //! Every call is a real one. One that is not signed with the registry's secret, or does not bring its token, is turned away:
 //! then nothing of what has to be seen is seen.
 
 mod opendsr;
+mod vendor;
 mod webhook;
 
 use std::{
@@ -25,9 +26,17 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
-use self::opendsr::SubjectRequest;
 pub(super) use self::opendsr::request_of;
-use super::{Stuck, call::Caller, environment::Output, system_answer::SystemAnswer};
+use self::{
+    opendsr::SubjectRequest,
+    vendor::{Imitation, Playing},
+};
+use super::{
+    Stuck,
+    call::Caller,
+    environment::Output,
+    system_answer::{Answers, SystemAnswer},
+};
 use crate::{
     clock::ManualClock,
     config::{Problems, registry_file},
@@ -55,6 +64,8 @@ impl Drop for Systems {
 struct Called {
     clock: ManualClock,
     processors: Vec<Processor>,
+    /// Vendors, with what the paths of their calls begin with.
+    vendors: BTreeMap<String, (String, Imitation)>,
     state: Mutex<Known>,
 }
 
@@ -62,6 +73,8 @@ struct Called {
 struct Known {
     /// What calls of a processor are answered; where it has none, they are taken in and answered later.
     answers: BTreeMap<String, SystemAnswer>,
+    /// What vendors answer besides.
+    playing: BTreeMap<String, Playing>,
     /// The requests of OpenDSR, by their ids.
     requests: BTreeMap<String, SubjectRequest>,
     /// What has come in and was said, and was not asked for yet.
@@ -75,9 +88,11 @@ impl Called {
 
     /// The processor that listens at this path.
     fn at(&self, path: &str) -> Option<&Processor> {
-        self.processors
-            .iter()
-            .find(|processor| path.starts_with(path_of(&processor.transport)))
+        let is_at = |processor: &&Processor| {
+            let rest = path.strip_prefix(path_of(&processor.transport));
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.processors.iter().find(is_at)
     }
 }
 
@@ -86,9 +101,18 @@ impl Systems {
     pub async fn start(profile: &Profile, clock: ManualClock) -> Result<Self, Stuck> {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         let registry = moved(profile, listener.local_addr()?)?;
+        let processors = registry_file::read_text("processors.toml", &registry)?.processors;
+        let mut vendors = BTreeMap::new();
+        for processor in &processors {
+            if let Transport::Vendor(vendor) = &processor.transport {
+                let begins = path_of(&processor.transport).to_owned();
+                vendors.insert(processor.id.to_string(), (begins, Imitation::of(vendor)?));
+            }
+        }
         let called = Arc::new(Called {
             clock,
-            processors: registry_file::read_text("processors.toml", &registry)?.processors,
+            processors,
+            vendors,
             state: Mutex::default(),
         });
         let stop = CancellationToken::new();
@@ -109,14 +133,26 @@ impl Systems {
     }
 
     /// From now on the calls of a processor are answered so.
-    pub fn answer(&self, processor: &str, answer: SystemAnswer) -> Result<(), Stuck> {
+    pub fn answer(&self, processor: &str, answers: Answers) -> Result<(), Stuck> {
+        let vendor = self.called.vendors.get(processor);
         let is_known = |known: &Processor| {
             known.id.as_str() == processor && matches!(known.transport, Transport::Webhook(_))
         };
-        if !self.called.processors.iter().any(is_known) {
-            return Err(Stuck::Fell(format!("{processor} is not called by webhooks")));
+        let mut state = self.called.state();
+        match (answers, vendor) {
+            (Answers::AsExample(name), Some((_, imitation))) => {
+                state.answers.remove(processor);
+                state
+                    .playing
+                    .insert(processor.to_owned(), imitation.example(&name)?);
+            }
+            (Answers::Always(answer), _)
+                if vendor.is_some() || self.called.processors.iter().any(is_known) =>
+            {
+                state.answers.insert(processor.to_owned(), answer);
+            }
+            _ => return Err(Stuck::Fell(format!("{processor} is not called like that"))),
         }
-        self.called.state().answers.insert(processor.to_owned(), answer);
         Ok(())
     }
 
@@ -160,7 +196,7 @@ impl Systems {
                 "{id} is called as its connector says: it says nothing by itself"
             ))),
             Some(Transport::Manual(_)) => Err(Stuck::Fell(format!("{id} is a person: call the API"))),
-            Some(Transport::Agent) => Err(Stuck::Fell(format!("{id} is an agent: call the API"))),
+            Some(Transport::Agent) => Err(Stuck::Fell(format!("{id} is an agent: it answers by itself"))),
             Some(Transport::Kafka { .. }) | None => Ok(false),
         }
     }
@@ -168,9 +204,8 @@ impl Systems {
 
 /// The registry of a profile, with addresses of this machine, and values for its secrets.
 fn moved(profile: &Profile, address: SocketAddr) -> Result<String, Problems> {
-    let mut registry = profile
-        .registry
-        .replace("\"https://", &format!("\"http://{address}/"));
+    let mut registry =
+        with_urls(profile.registry, address).replace("\"https://", &format!("\"http://{address}/"));
     for (name, purpose) in profile.registry_secrets()? {
         registry = registry.replace(
             &format!("\"env:{name}\""),
@@ -178,6 +213,21 @@ fn moved(profile: &Profile, address: SocketAddr) -> Result<String, Problems> {
         );
     }
     Ok(registry)
+}
+
+/// Whoever is called as a connector says is called on this machine instead.
+fn with_urls(registry: &str, address: SocketAddr) -> String {
+    let mut id = "";
+    let mut moved = String::new();
+    for line in registry.lines() {
+        if let Some(named) = line.strip_prefix("id = \"") {
+            id = named.split('"').next().unwrap_or_default();
+        }
+        let here = format!("type = \"vendor\", url = \"http://{address}/vendor/{id}\",");
+        moved += &line.replace("type = \"vendor\",", &here);
+        moved.push('\n');
+    }
+    moved
 }
 
 /// A secret of no meaning.
@@ -194,10 +244,9 @@ fn path_of(transport: &Transport) -> &str {
     let url = match transport {
         Transport::Webhook(webhook) => &webhook.url,
         Transport::OpenDsr(opendsr) => &opendsr.url,
+        Transport::Vendor(vendor) => vendor.url.as_deref().unwrap_or("nowhere"),
         // Nobody calls it.
-        Transport::Kafka { .. } | Transport::Manual(_) | Transport::Vendor(_) | Transport::Agent => {
-            return "nowhere";
-        }
+        Transport::Kafka { .. } | Transport::Manual(_) | Transport::Agent => return "nowhere",
     };
     let path = url.splitn(4, '/').nth(3).unwrap_or_default();
     let start = url.len() - path.len();
@@ -221,7 +270,8 @@ async fn answer_call(
         Transport::OpenDsr(dsr) => {
             opendsr::answer(&called, dsr, &method, uri.path(), &headers, &body).into_response()
         }
-        Transport::Kafka { .. } | Transport::Manual(_) | Transport::Vendor(_) | Transport::Agent => {
+        Transport::Vendor(_) => vendor::answer(&called, &processor.id, (&method, &uri), &headers),
+        Transport::Kafka { .. } | Transport::Manual(_) | Transport::Agent => {
             StatusCode::NOT_FOUND.into_response()
         }
     }

@@ -212,19 +212,25 @@ async fn write_agenda(
     let (set, deleted) = in_order::wakes(opened, moved);
     if !set.is_empty() {
         // A row is missing where a closed request is opened again.
-        let sql = "insert into agenda (request_id, wake_at, received_at, deadline) \
-                   select * from unnest($1::uuid[], $2::int8[], $3::int8[], $4::int8[]) \
-                   on conflict (request_id) do update set wake_at = excluded.wake_at, deadline = excluded.deadline \
-                   where agenda.wake_at <> excluded.wake_at or agenda.deadline is distinct from excluded.deadline";
+        let sql = "insert into agenda (request_id, wake_at, received_at, deadline, parked) \
+                   select * from unnest($1::uuid[], $2::int8[], $3::int8[], $4::int8[], $5::bool[]) \
+                   on conflict (request_id) do update set wake_at = excluded.wake_at, deadline = excluded.deadline, \
+                   parked = excluded.parked where agenda.wake_at <> excluded.wake_at or agenda.parked <> excluded.parked \
+                   or agenda.deadline is distinct from excluded.deadline";
         query(sql)
             .bind(set.iter().map(|(id, ..)| id.0).collect::<Vec<_>>())
             .bind(set.iter().map(|(_, at, ..)| at.millis()).collect::<Vec<_>>())
             .bind(
                 set.iter()
-                    .map(|(_, _, received, _)| received.millis())
+                    .map(|(_, _, received, ..)| received.millis())
                     .collect::<Vec<_>>(),
             )
-            .bind(set.iter().map(|(.., due)| due.millis()).collect::<Vec<_>>())
+            .bind(
+                set.iter()
+                    .map(|(_, _, _, due, _)| due.millis())
+                    .collect::<Vec<_>>(),
+            )
+            .bind(set.iter().map(|(.., parked)| *parked).collect::<Vec<_>>())
             .execute(&mut *on)
             .await?;
     }

@@ -11,7 +11,7 @@ use crate::{
     domain::{
         ids::RequestId,
         time::At,
-        words::{Mark, Why},
+        words::{Mark, Status, Why},
     },
     store::{
         changes::Changes,
@@ -72,6 +72,18 @@ impl<S: Pool> ListStore for S {
             .bind(Column::Smallint(
                 DEFERRED_FOR.map(|reason| i16::from(reason.code())).to_vec(),
             ));
+        let (n,): (i64,) = self.read(statement).await?.one()?;
+        Ok(n.cast_unsigned())
+    }
+
+    async fn count_received(&self, after: At, until: At, limit: u32) -> Result<u64, StoreError> {
+        let sql = sql!(
+            "select count(*) from (select" ["" | " 1"] " from request where received_at >= $1 and received_at <= $2 limit $3) as part"
+        );
+        let statement = Statement::new(sql)
+            .bind(after.millis())
+            .bind(until.millis())
+            .bind(i64::from(limit));
         let (n,): (i64,) = self.read(statement).await?.one()?;
         Ok(n.cast_unsigned())
     }
@@ -142,6 +154,18 @@ impl<S: Session> ListTransaction for S {
                 .uuid("id", |(id, _)| id.0)
                 .bigint("deadline", |(_, at)| at.millis());
             self.run(Statement::new(sql).bind(table)).await?;
+        }
+        if !deadlines.is_empty() {
+            let sql = sql!([
+                "update agenda a set parked = (s.status = $2) from state s where s.id = a.request_id \
+                 and a.request_id = any($1) and a.parked <> (s.status = $2)"
+                    | "update agenda set parked = (s.status = $2) from state s where s.id = agenda.request_id \
+                       and agenda.request_id in (select unhex(value) from json_each($1)) and parked <> (s.status = $2)"
+            ]);
+            let ids: Vec<RequestId> = deadlines.iter().map(|(id, _)| *id).collect();
+            let deferred = i16::from(Status::Deferred.code());
+            self.run(Statement::new(sql).bind(ids.as_slice()).bind(deferred))
+                .await?;
         }
         let sql = sql!("update listed set after_id = $1, done = $2");
         let (after, done) = match listed {

@@ -122,7 +122,11 @@ impl<S: Pool> RequestStore for S {
     }
 
     async fn oldest_open(&self) -> Result<Option<At>, StoreError> {
-        let sql = sql!("select min(received_at) from agenda"["" | " indexed by agenda_received_at"]);
+        let sql = sql!(
+            "select min(oldest) from (select min(received_at) as oldest from agenda" ["" | " indexed by agenda_parked"]
+            " where parked = " ["true" | "1"] " union all select min(received_at) from agenda"
+            ["" | " indexed by agenda_parked"] " where parked = " ["false" | "0"] ") as either"
+        );
         let (oldest,): (Option<i64>,) = self.glance(Statement::new(sql)).await?.one()?;
         Ok(oldest.map(At::from_millis))
     }

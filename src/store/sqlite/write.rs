@@ -157,17 +157,25 @@ async fn write_agenda(
     moved: &[&MovedRow],
 ) -> Result<(), StoreError> {
     let (set, deleted) = in_order::wakes(opened, moved);
-    let head = "insert into agenda (request_id, wake_at, received_at, deadline) ";
+    let head = "insert into agenda (request_id, wake_at, received_at, deadline, parked) ";
     // A row is missing where a closed request is opened again.
-    let tail = " on conflict (request_id) do update set wake_at = excluded.wake_at, deadline = excluded.deadline \
-                where agenda.wake_at <> excluded.wake_at or agenda.deadline is not excluded.deadline";
-    insert_rows(on, head, tail, &set, |mut row, (id, at, received, due)| {
-        row.push_bind(id.0)
-            .push_bind(at.millis())
-            .push_bind(received.millis())
-            .push_bind(due.millis());
-        Ok(())
-    })
+    let tail = " on conflict (request_id) do update set wake_at = excluded.wake_at, deadline = excluded.deadline, \
+                parked = excluded.parked where agenda.wake_at <> excluded.wake_at or agenda.parked <> excluded.parked \
+                or agenda.deadline is not excluded.deadline";
+    insert_rows(
+        on,
+        head,
+        tail,
+        &set,
+        |mut row, (id, at, received, due, parked)| {
+            row.push_bind(id.0)
+                .push_bind(at.millis())
+                .push_bind(received.millis())
+                .push_bind(due.millis())
+                .push_bind(*parked);
+            Ok(())
+        },
+    )
     .await?;
     if !deleted.is_empty() {
         let sql = "delete from agenda where request_id in (select unhex(value) from json_each(?1))";

@@ -193,7 +193,10 @@ impl Controller {
         }
         if status == 409 || says_known(dialect, &answer.body) {
             // A try before this one has arrived, and its answer was lost.
-            return match self.ask_status(id, (opendsr, endpoint), named, within).await {
+            return match self
+                .ask_status(id, (opendsr, endpoint), (named, task.trace.as_deref()), within)
+                .await
+            {
                 Ok(heard) => accepted(task, named, heard),
                 Err(why) => failed(
                     format!("answered {status}, and does not say how the request stands: {why}"),
@@ -230,12 +233,12 @@ impl Controller {
         &self,
         id: &ProcessorId,
         (opendsr, endpoint): (&OpenDsr, &Endpoint),
-        named: Uuid,
+        (named, trace): (Uuid, Option<&str>),
         within: Duration,
     ) -> Result<Heard, NotHeard> {
         let url = status_url(opendsr, named);
         let answer = endpoint
-            .call(Method::GET, &url, &[], None, within)
+            .call(Method::GET, &url, &[], trace, within)
             .await
             .map_err(|error| NotHeard::Call(error.to_string()))?;
         if answer.status.as_u16() != 200 {
@@ -257,7 +260,12 @@ impl Controller {
             .map_err(|unusable| NotHeard::Call(unusable.to_string()))?;
         let named = subject_request_id(about.task, about.generation);
         let heard = self
-            .ask_status(&about.processor, (opendsr, &endpoint), named, opendsr.timeout)
+            .ask_status(
+                &about.processor,
+                (opendsr, &endpoint),
+                (named, about.trace.as_deref()),
+                opendsr.timeout,
+            )
             .await?;
         Ok(news(about, named, heard))
     }

@@ -119,7 +119,7 @@ fn doctor_says_what_cannot_be_reached() {
 #[test]
 fn doctor_names_topics_and_indexes_that_are_not_right() {
     let deployment = Deployment::new(StoreKind::Postgres, REGISTRY);
-    deployment.execute("drop index agenda_received_at");
+    deployment.execute("drop index agenda_parked");
     let kafka = service("LACUNA_TEST_KAFKA");
     let alter = format!(
         "from confluent_kafka.admin import AdminClient, ConfigResource, ConfigEntry, AlterConfigOpType\n\
@@ -140,7 +140,7 @@ fn doctor_names_topics_and_indexes_that_are_not_right() {
     let (code, said) = doctor(&deployment, &[("LACUNA_KAFKA__PARTITIONS__ACKS", "9")]);
     assert_eq!(code, 1);
     let expected = [
-        ("wrong", "the index agenda_received_at is missing"),
+        ("wrong", "the index agenda_parked is missing"),
         ("wrong", ".status has cleanup.policy=delete, and needs compact"),
         ("wrong", ".commands keeps messages for ever"),
         ("warning", ".acks has 6 partitions, and the configuration says 9"),

@@ -60,3 +60,40 @@ async fn nothing_is_overwritten_unless_it_is_wanted() {
     let written = std::fs::read_to_string(workspace.path("processors.toml")).unwrap();
     assert!(written.contains("card_tokens"), "{written}");
 }
+
+#[tokio::test]
+async fn agent_of_a_policy_fits_to_its_database() {
+    use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
+    for (policy, variable) in [
+        ("jojocell", "JOJOCELL_ACCOUNTS_URL"),
+        ("helpdesk", "HELPDESK_TICKETS_URL"),
+        ("dijo", "DIJO_APP_URL"),
+    ] {
+        let workspace = Workspace::empty();
+        let Done { stdout, .. } = workspace.run(&["init", "--policy", policy]).await.expect(0);
+        assert!(stdout.contains(&format!("export {variable}=")), "{stdout}");
+        let url = format!("sqlite:{}", workspace.path("a.db").display());
+        let mut database = SqliteConnection::connect(&format!("{url}?mode=rwc"))
+            .await
+            .unwrap();
+        let statements = std::fs::read_to_string(workspace.path("database.sql")).unwrap();
+        sqlx::raw_sql(AssertSqlSafe(statements))
+            .execute(&mut database)
+            .await
+            .unwrap();
+        database.close().await.unwrap();
+        let mut check = workspace.command(&["agent", "--config", "agent.toml", "--check"]);
+        for line in stdout
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("export "))
+        {
+            check.env(line.split_once('=').unwrap().0, "a-token-of-its-own");
+        }
+        let output = check.env(variable, &url).output().await.unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            output.status.success() && !said.contains("warning"),
+            "{policy}: {said}"
+        );
+    }
+}

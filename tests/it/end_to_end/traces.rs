@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use opentelemetry_proto::tonic::{collector::trace::v1::ExportTraceServiceRequest, trace::v1::Span};
 use prost::Message as _;
 use serde_json::{Value, json};
@@ -238,4 +239,69 @@ fn calls_and_their_retries_carry_the_trace() {
             "{shown}"
         );
     }
+}
+
+/// A vendor of OpenDSR takes a request, and is asked how it stands: each question carries the trace and has a span, and so has what
+/// is decided about its answer.
+#[test]
+fn questions_to_a_vendor_of_opendsr_carry_the_trace() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let asked: Arc<Mutex<Vec<Option<String>>>> = Arc::default();
+    let heard = Arc::clone(&asked);
+    let peer = runtime.block_on(Peer::start(move |call: &Call| {
+        if call.line.starts_with("POST ") {
+            let request: Value = serde_json::from_slice(&call.body).unwrap();
+            let created = json!({
+                "controller_id": "c", "expected_completion_time": "2027-01-01T00:00:00Z", "received_time": "2026-11-30T00:00:00Z",
+                "encoded_request": STANDARD.encode(&call.body), "subject_request_id": request["subject_request_id"], "api_version": "2.0",
+            });
+            return answer_json(201, &created.to_string());
+        }
+        let mut asked = heard.lock().unwrap();
+        asked.push(call.headers.get("traceparent").cloned());
+        let path = call.line.split(' ').nth(1).unwrap();
+        let status = if asked.len() == 1 { "in_progress" } else { "completed" };
+        let said = json!({
+            "controller_id": "c", "expected_completion_time": "2027-01-01T00:00:00Z", "request_status": status,
+            "subject_request_id": path.rsplit('/').next().unwrap(), "api_version": "2.0",
+        });
+        answer_json(200, &said.to_string())
+    }));
+    let (collector, port) = Collector::start();
+    let registry = format!(
+        "[[processor]]\nid = \"ads\"\nkind = \"advertising\"\nactions = [\"erase\"]\nidentities = [\"email\"]\n\
+         transport = {{ type = \"opendsr\", url = \"{}\", poll = \"1s\" }}\n",
+        peer.url()
+    );
+    let deployment = Deployment::new(StoreKind::Sqlite, &registry);
+    let config = std::fs::read_to_string(deployment.path("lacuna.toml")).unwrap();
+    let telemetry =
+        format!("[telemetry]\notlp = {{ endpoint = \"http://127.0.0.1:{port}/v1/traces\", sample = 0.0 }}\n");
+    deployment.write("lacuna.toml", &(config + &telemetry));
+    let worker = deployment.serve();
+    let id = Uuid::now_v7();
+    let publisher = Publisher::new();
+    publisher.publish_traced(
+        &deployment.topic("commands"),
+        &command(id),
+        &format!("00-{TRACE}-00f067aa0ba902b7-01"),
+    );
+    publisher.flush();
+    let completed = |value: &Value| value["request_id"] == id.to_string() && value["status"] == "completed";
+    record(&deployment.topic("status"), completed);
+    worker.stop();
+
+    let carried: Vec<String> = asked.lock().unwrap().iter().flatten().cloned().collect();
+    assert!(carried.len() >= 2, "{carried:?}");
+    let spans = collector.spans();
+    let questions: Vec<&Span> = spans.iter().filter(|span| span.name == "opendsr_poll").collect();
+    assert_eq!(questions.len(), carried.len(), "{spans:?}");
+    for (question, carried) in questions.iter().zip(&carried) {
+        let own = hex::encode(&question.span_id);
+        assert_eq!(*carried, format!("00-{TRACE}-{own}-01"));
+        assert_eq!(hex::encode(&question.trace_id), TRACE);
+    }
+    let last = questions.last().unwrap();
+    let is_settled = |span: &Span| span.name == "settle" && span.parent_span_id == last.span_id;
+    assert!(spans.iter().any(is_settled), "{spans:?}");
 }

@@ -307,6 +307,41 @@ async fn the_problem_of_a_query_says_what_was_expected() {
 }
 
 #[tokio::test]
+async fn requests_are_listed_by_receipt() {
+    let api = api().await;
+    // Upstream's ids need not be of the time: the later ones are the lower ones.
+    let mut named: Vec<Uuid> = Vec::new();
+    for n in (1..=5_u128).rev() {
+        let id = Uuid::from_u128(n);
+        named.push(api.submit(json!({ "command_id": id, "tenant": "acme" })).await);
+        api.clock.advance(std::time::Duration::from_secs(86_400 * 30));
+    }
+    let names: Vec<String> = named.iter().map(ToString::to_string).collect();
+    let newest: Vec<String> = names.iter().rev().cloned().collect();
+    // Without a word for it: what is in progress is found so beside what is deferred.
+    for (query, expected) in [
+        ("status=in_progress", &names[..]),
+        ("status=in_progress&sort=-received", &newest[..]),
+        ("sort=received", &names[..]),
+        ("sort=-received", &newest[..]),
+        ("received_after=2026-12-25T00:00:00Z", &names[2..]),
+        (
+            "received_after=2026-12-25T00:00:00Z&received_before=2027-02-01T00:00:00Z",
+            &names[2..3],
+        ),
+        (
+            "sort=-received&received_before=2026-12-25T00:00:00Z&processor=crm",
+            &newest[3..],
+        ),
+        ("status=deferred&sort=received", &[]),
+    ] {
+        assert_eq!(walk(&api, query, 2).await.0, expected, "{query}");
+    }
+    let refused = api.get("dpo", "/v1/requests?sort=received&overdue=true").await;
+    refused.is(400, "schema");
+}
+
+#[tokio::test]
 async fn requests_are_listed_by_deadline() {
     let api = api().await;
     let mut ids = Vec::new();

@@ -13,6 +13,8 @@ mod decisions;
 mod deferred;
 mod detail;
 mod disclosures;
+mod doubts;
+mod entries;
 mod fixture;
 mod gauges;
 mod holds;

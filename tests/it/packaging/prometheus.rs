@@ -10,7 +10,7 @@ use crate::{
     support::{repository, service},
 };
 
-const RULES: &str = "packaging/prometheus/alerts.yml";
+pub(super) const RULES: &str = "packaging/prometheus/alerts.yml";
 const TESTS: &str = "packaging/prometheus/alerts_test.yml";
 const AUTOSCALER: &str = "packaging/keda/scaledobject.yaml";
 
@@ -21,9 +21,9 @@ const PAGES: &str = "https://example.org/lacuna/blob/main/";
 const OF_THE_SCRAPE: &[&str] = &["job", "instance"];
 
 /// Where an expression stands, and the expression.
-type Expression = (String, String);
+pub(super) type Expression = (String, String);
 
-fn read(path: &str) -> String {
+pub(super) fn read(path: &str) -> String {
     fs::read_to_string(repository(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
@@ -73,7 +73,7 @@ fn alerts() -> Vec<Alert> {
     alerts
 }
 
-fn dashboards() -> Vec<(String, Value)> {
+pub(super) fn dashboards() -> Vec<(String, Value)> {
     let mut found: Vec<(String, Value)> = fs::read_dir(repository("packaging/grafana"))
         .unwrap()
         .map(|entry| {
@@ -89,7 +89,7 @@ fn dashboards() -> Vec<(String, Value)> {
 }
 
 /// The expressions of a dashboard, with its variables filled in.
-fn expressions_of((name, dashboard): &(String, Value)) -> Vec<Expression> {
+pub(super) fn expressions_of((name, dashboard): &(String, Value)) -> Vec<Expression> {
     let mut found = Vec::new();
     for panel in dashboard["panels"].as_array().unwrap() {
         for target in panel["targets"].as_array().into_iter().flatten() {
@@ -120,10 +120,10 @@ fn expressions() -> Vec<Expression> {
 }
 
 /// A metric as an expression names it, what the program says of it, and the labels that the expression uses.
-type Used<'a> = (&'a str, &'static Described, Vec<&'a str>);
+pub(super) type Used<'a> = (&'a str, &'static Described, Vec<&'a str>);
 
 /// The metrics in an expression: what stands before each, the metric, and the labels that it is selected by.
-fn metrics_in(expression: &str) -> Result<Vec<Used<'_>>, String> {
+pub(super) fn metrics_in(expression: &str) -> Result<Vec<Used<'_>>, String> {
     let mut found = Vec::new();
     for (at, _) in expression.match_indices("lacuna_") {
         let rest = &expression[at..];

@@ -1,24 +1,29 @@
 //! The same scenarios on a real Kafka and a real PostgreSQL: a worker in this process, whose clock alone is turned by hand.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 use lacuna::{
     app::{self, Roles, Running, remote_cluster, topics},
     clock::{Clock, ManualClock, Stopwatch},
-    config::{Brokers, Config, Secret, StoreUrl, Topics, registry_file},
+    config::{Brokers, Config, Inlet, Secret, StoreUrl, registry_file},
     domain::{
         registry::Lane,
         request::Request,
         task::{Task, TaskState},
         time::At,
     },
-    kafka::admin::Admin,
+    kafka::admin::{Admin, Topic as NeededTopic},
     lab::scenario::{
         Stuck,
+        agents::Agent,
         call::Caller,
         environment::{Environment, Output, Topic},
-        system_answer::SystemAnswer,
+        system_answer::Answers,
         systems::Systems,
+        upstream::{Emitted, UpstreamEvent},
     },
     policies::Profile,
     vault::Keyring,
@@ -29,6 +34,7 @@ use rdkafka::{
     message::Headers,
 };
 use serde_json::Value;
+use tokio::task::JoinHandle;
 
 use crate::{
     end_to_end::kafka::Publisher,
@@ -46,7 +52,10 @@ pub struct Broker {
     clock: ManualClock,
     caller: Caller,
     systems: Systems,
-    topics: Topics,
+    /// The policy's agent, where it has one, and its loop.
+    agent: Option<(Agent, JoinHandle<Result<(), Stuck>>)>,
+    /// What the worker was set up with.
+    config: Config,
     publisher: Publisher,
     /// What the worker reads: each of its groups, with its partitions.
     groups: Vec<(BaseConsumer, Vec<Partition>)>,
@@ -69,18 +78,26 @@ impl Broker {
         let lacuna::config::Keyring::File(keyring) = &config.vault.keyring;
         Keyring::init(keyring, start).unwrap();
         let registry = registry_file::read(&config.registry).unwrap();
-        let needed = topics::needed(&config.kafka.topics, &registry);
+        let mut needed = topics::needed(&config.kafka.topics, &registry);
+        let sources = config.sources.iter();
+        let of_upstreams: Vec<String> = sources
+            .filter_map(|source| source.topic().map(str::to_owned))
+            .collect();
+        needed.extend(of_upstreams.iter().map(|topic| upstreams_topic(topic)));
         let cluster = remote_cluster(&config).unwrap();
         Admin::new(&cluster).unwrap().create(&needed, 1).await.unwrap();
         let running = app::start(config.clone(), Roles::ALL, Clock::Manual(clock.clone()))
             .await
             .unwrap();
         let own = &config.kafka.topics;
-        let read_by = [
+        let mut read_by = vec![
             (config.kafka.group_id.clone(), vec![&own.commands, &own.control]),
             (config.kafka.ack_group(), vec![&own.acks]),
             (config.kafka.backup_group(), vec![&own.backups]),
         ];
+        for topic in &of_upstreams {
+            read_by.push((config.kafka.source_group(topic), vec![topic]));
+        }
         let is_input = |name: &String| read_by.iter().any(|(_, topics)| topics.contains(&name));
         let partitions_of = |wanted: &dyn Fn(&String) -> bool| -> Vec<Partition> {
             let found = needed.iter().filter(|topic| wanted(&topic.name));
@@ -92,8 +109,17 @@ impl Broker {
         let groups = read_by
             .iter()
             .map(|(group, topics)| (client(group), partitions_of(&|name| topics.contains(&name))));
+        let caller = Caller::new(running.http.unwrap(), &config, &secrets);
+        let agent = Agent::open(profile, folder.path(), &caller.url(), &clock)
+            .await
+            .unwrap()
+            .map(|agent| {
+                let working = tokio::spawn(agent.work().unwrap());
+                (agent, working)
+            });
         Self {
-            caller: Caller::new(running.http.unwrap(), &config, &secrets),
+            caller,
+            agent,
             running: Some(running),
             systems,
             clock,
@@ -102,13 +128,17 @@ impl Broker {
             groups: groups.collect(),
             written,
             read: HashMap::new(),
-            topics: config.kafka.topics.clone(),
+            config,
             _folder: folder,
         }
     }
 
     /// Ends the worker. Nothing of it may have failed.
     pub async fn end(mut self) {
+        if let Some((agent, working)) = self.agent.take() {
+            drop(agent);
+            working.await.unwrap().unwrap();
+        }
         self.running.take().unwrap().end().await.unwrap();
     }
 
@@ -189,7 +219,7 @@ impl Broker {
             active
                 .registry
                 .get(&task.processor)
-                .is_some_and(|processor| processor.lane() == Lane::Queued)
+                .is_some_and(|processor| matches!(processor.lane(), Lane::Queued | Lane::Polled))
         };
         request.tasks.iter().any(|task| match task.state {
             TaskState::Queued { due, .. } => is_called(task) && due <= self.clock.now(),
@@ -200,6 +230,7 @@ impl Broker {
 
     fn hear(&mut self) -> Vec<Output> {
         let mut said = self.systems.heard();
+        said.extend(self.agent.iter().flat_map(|(agent, _)| agent.heard()));
         // On a connection that fetches, an answer would wait behind the fetch.
         let ends = ends_of(&self.groups[0].0, &self.written);
         let watch = Stopwatch::start();
@@ -215,16 +246,19 @@ impl Broker {
             let place = (message.topic().to_owned(), message.partition());
             self.read.insert(place, message.offset() + 1);
             let value = || -> Value { serde_json::from_slice(message.payload().unwrap()).unwrap() };
-            said.push(if message.topic() == self.topics.status {
+            said.push(if message.topic() == self.config.kafka.topics.status {
                 Output::Status(value())
-            } else if message.topic() == self.topics.dead_letters {
+            } else if message.topic() == self.config.kafka.topics.dead_letters {
                 let headers = message.headers().unwrap();
                 let reason = headers
                     .iter()
                     .find(|header| header.key == "lacuna_reason")
                     .unwrap();
                 Output::DeadLetter(String::from_utf8(reason.value.unwrap().to_vec()).unwrap())
-            } else if message.topic().starts_with(&self.topics.tasks_prefix) {
+            } else if message
+                .topic()
+                .starts_with(&self.config.kafka.topics.tasks_prefix)
+            {
                 Output::Task(value())
             } else {
                 continue;
@@ -273,10 +307,10 @@ impl Environment for Broker {
             messages = written;
         }
         let topic = match topic {
-            Topic::Commands => &self.topics.commands,
-            Topic::Control => &self.topics.control,
-            Topic::Acks => &self.topics.acks,
-            Topic::Backups => &self.topics.backups,
+            Topic::Commands => &self.config.kafka.topics.commands,
+            Topic::Control => &self.config.kafka.topics.control,
+            Topic::Acks => &self.config.kafka.topics.acks,
+            Topic::Backups => &self.config.kafka.topics.backups,
             Topic::Operator => return Err(Stuck::Fell("an operator calls the API".to_owned())),
         };
         tokio::task::block_in_place(|| {
@@ -291,8 +325,32 @@ impl Environment for Broker {
         Ok(Vec::new())
     }
 
-    fn answer(&mut self, system: &str, answer: SystemAnswer) -> Result<(), Stuck> {
-        self.systems.answer(system, answer)
+    fn answer(&mut self, system: &str, answers: Answers) -> Result<(), Stuck> {
+        self.systems.answer(system, answers)
+    }
+
+    async fn emit(&mut self, event: UpstreamEvent) -> Result<Emitted, Stuck> {
+        match event.inlet(&self.config)? {
+            Inlet::Http(inlet) => Ok(Emitted::Answered(event.call(inlet, &self.caller).await?)),
+            Inlet::Topic(topic) => {
+                assert!(
+                    event.headers.is_empty(),
+                    "no upstream of a scenario writes headers"
+                );
+                tokio::task::block_in_place(|| {
+                    self.publisher.publish(topic, None, event.body.as_bytes());
+                    self.publisher.flush();
+                });
+                Ok(Emitted::Read(Vec::new()))
+            }
+        }
+    }
+
+    async fn rows(&mut self) -> Result<BTreeMap<String, i64>, Stuck> {
+        match &self.agent {
+            Some((agent, _)) => agent.rows().await,
+            None => Ok(BTreeMap::new()),
+        }
     }
 
     async fn apply(&mut self, _: &str) -> Result<(), Stuck> {
@@ -325,10 +383,28 @@ fn move_to(config: &mut Config, store: &str) {
     ] {
         *topic = topic.replace("lacuna.", &format!("{prefix}."));
     }
+    for source in &mut config.sources {
+        if let Inlet::Topic(topic) = &mut source.inlet {
+            *topic = format!("{prefix}.{topic}");
+        }
+    }
     config.kafka.group_id = prefix;
     config.kafka.bootstrap_servers = Brokers::Servers(service("LACUNA_TEST_KAFKA"));
     config.store.url = StoreUrl::Postgres(Secret::new(store));
     config.http.listen.set_port(0);
+}
+
+/// The topic of an upstream, which Lacuna never creates.
+fn upstreams_topic(name: &str) -> NeededTopic {
+    NeededTopic {
+        name: name.to_owned(),
+        purpose: "events",
+        writers: "the upstream",
+        readers: "lacuna",
+        partitions: 1,
+        compacted: false,
+        large: false,
+    }
 }
 
 fn client(group: &str) -> BaseConsumer {

@@ -7,7 +7,7 @@ use broker::Broker;
 use clap::ValueEnum;
 use lacuna::{
     lab::scenario::{report, script::Script},
-    policies::{Policy, Profile},
+    policies::{AgentFiles, Policy, Profile},
     terminal::Failure,
 };
 
@@ -37,6 +37,10 @@ fn profile(name: &str) -> Profile {
         config: read("lacuna.toml"),
         registry: read("processors.toml"),
         script: read("scenario.txt"),
+        agent: found.agent.map(|_| AgentFiles {
+            config: read("agent.toml"),
+            database: read("database.sql"),
+        }),
         ..*found
     }
 }

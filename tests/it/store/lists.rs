@@ -13,7 +13,7 @@ use lacuna::{
 
 use super::{
     fixture::{Fixture, Place},
-    rows::{at, id, ids, opening, request, tenant, write},
+    rows::{at, id, ids, moved, moving, opening, request, tenant, write},
 };
 
 /// A request that is due at a time.
@@ -39,8 +39,8 @@ fn walk(among: Among, order: ListOrder, backwards: bool) -> Walk {
         after: None,
         until: None,
         sieve: Sieve::default(),
-        due_after: None,
-        due_before: None,
+        later_than: None,
+        earlier_than: None,
         limit: 2,
     }
 }
@@ -91,22 +91,22 @@ pub async fn are_walked_in_either_direction(fixture: Fixture) {
         assert_eq!(back, expected, "backwards: {among:?} {order:?}");
     }
     let between = Walk {
-        due_after: Some(at(10)),
-        due_before: Some(at(40)),
+        later_than: Some(at(10)),
+        earlier_than: Some(at(40)),
         ..walk(Among::Open, ListOrder::Deadline, false)
     };
     assert_eq!(all(store, between.clone()).await, ids([3, 4]));
     let between = Walk {
         among: overdue,
         backwards: true,
-        due_after: Some(at(30)),
+        later_than: Some(at(30)),
         ..between
     };
     assert_eq!(
         all(
             store,
             Walk {
-                due_before: None,
+                earlier_than: None,
                 ..between
             }
         )
@@ -204,6 +204,72 @@ pub async fn are_sifted_by_the_database(fixture: Fixture) {
     }
 }
 
+/// In a state, received at a time.
+fn received(n: u128, at_time: i64, status: Status) -> Request {
+    let mut request = due(n, 1_000);
+    request.head.received_at = at(at_time);
+    request.life.status = status;
+    request
+}
+
+fn by_receipt(among: Among, status: Option<Status>, backwards: bool) -> Walk {
+    Walk {
+        sieve: Sieve {
+            statuses: status.map(|status| vec![status]),
+            ..Sieve::default()
+        },
+        ..walk(among, ListOrder::Received, backwards)
+    }
+}
+
+pub async fn are_walked_in_the_order_of_receipt(fixture: Fixture) {
+    use Status::{Completed, Deferred, InProgress};
+    let store = &*fixture.store;
+    // Ids say nothing of the time.
+    let mut closed = received(6, 25, Completed);
+    closed.bookkeeping.wake_at = None;
+    let opened = [
+        received(1, 50, InProgress),
+        received(2, 40, Deferred),
+        received(3, 30, InProgress),
+        received(4, 20, Deferred),
+        received(5, 30, InProgress),
+        closed,
+    ];
+    write(store, &opening(opened.clone())).await.unwrap();
+    for (among, status, expected) in [
+        (Among::Open, Some(InProgress), ids([3, 5, 1])),
+        (Among::Open, Some(Deferred), ids([4, 2])),
+        (Among::All, None, ids([4, 6, 3, 5, 2, 1])),
+        (Among::All, Some(Completed), ids([6])),
+    ] {
+        let found = all(store, by_receipt(among, status, false)).await;
+        assert_eq!(found, expected, "{among:?} {status:?}");
+        let mut back = all(store, by_receipt(among, status, true)).await;
+        back.reverse();
+        assert_eq!(back, expected, "backwards: {among:?} {status:?}");
+    }
+    let between = Walk {
+        later_than: Some(at(20)),
+        earlier_than: Some(at(50)),
+        ..by_receipt(Among::All, None, false)
+    };
+    assert_eq!(all(store, between).await, ids([6, 3, 5, 2]));
+    assert_eq!(store.count_received(at(20), at(30), 100).await.unwrap(), 4);
+    assert_eq!(store.count_received(at(20), at(50), 3).await.unwrap(), 3);
+    assert_eq!(store.oldest_open().await.unwrap(), Some(at(20)));
+    // What only has to grow old from now on is found among those, and no longer among the others.
+    let moves = [
+        moved(opened[2].clone(), |request| request.life.status = Deferred),
+        moved(opened[3].clone(), |request| request.life.status = InProgress),
+    ];
+    write(store, &moving(moves)).await.unwrap();
+    let found = all(store, by_receipt(Among::Open, Some(InProgress), false)).await;
+    assert_eq!(found, ids([4, 5, 1]));
+    let found = all(store, by_receipt(Among::Open, Some(Deferred), false)).await;
+    assert_eq!(found, ids([3, 2]));
+}
+
 pub async fn are_filled_in_after_an_earlier_version(fixture: Fixture) {
     let store = &*fixture.store;
     assert_eq!(store.listed().await.unwrap(), Listed::All, "there was nothing");
@@ -242,12 +308,41 @@ pub async fn are_filled_in_after_an_earlier_version(fixture: Fixture) {
     );
 }
 
+pub async fn of_what_is_parked_are_filled_in_too(fixture: Fixture) {
+    let store = &*fixture.store;
+    let opened = [
+        received(1, 5, Status::Deferred),
+        received(2, 5, Status::InProgress),
+    ];
+    write(store, &opening(opened)).await.unwrap();
+    // An earlier version did not tell them apart.
+    let wrong = match fixture.place {
+        Place::Postgres(_) => "update agenda set parked = not parked",
+        Place::Sqlite(_) => "update agenda set parked = 1 - parked",
+    };
+    fixture.execute(wrong).await;
+    let mut tx = store.begin("test").await.unwrap();
+    let deadlines = [(id(1), at(1_000)), (id(2), at(1_000))];
+    tx.fill_in(&[], &deadlines, Listed::All).await.unwrap();
+    tx.commit().await.unwrap();
+    for (status, expected) in [(Status::Deferred, 1), (Status::InProgress, 2)] {
+        let found = all(store, by_receipt(Among::Open, Some(status), false)).await;
+        assert_eq!(found, ids([expected]), "{status:?}");
+    }
+}
+
 /// No list reads a large table as a whole: each walk begins at its place in an index and ends with its page.
 pub async fn are_never_read_as_a_whole(fixture: Fixture) {
     let store = &*fixture.store;
     for chunk in 0..8_u128 {
         let opened: Vec<Request> = (1..=500)
-            .map(|n| due(chunk * 500 + n, i64::try_from(n).unwrap()))
+            .map(|n| {
+                let mut request = due(chunk * 500 + n, i64::try_from(n).unwrap());
+                if n % 2 == 0 {
+                    request.life.status = Status::Deferred;
+                }
+                request
+            })
             .collect();
         let mut changes = opening(opened);
         changes.marked = (1..=250)
@@ -257,6 +352,30 @@ pub async fn are_never_read_as_a_whole(fixture: Fixture) {
     }
     if let Place::Postgres(_) = fixture.place {
         fixture.execute("analyze request, state, agenda, marked").await;
+    }
+    for (among, status, index) in [
+        (Among::Open, Some(Status::InProgress), "agenda_parked"),
+        (Among::Open, Some(Status::Deferred), "agenda_parked"),
+        (Among::All, None, "request_received_at"),
+    ] {
+        for (backwards, after) in [(false, None), (false, Some((at(1_100), id(7)))), (true, None)] {
+            // Of all of them a list looks through a stretch of time at a time. They were received one a millisecond, from 1,001 on.
+            let end = at(if backwards { 4_900 } else { 1_200 });
+            let walk = Walk {
+                after,
+                until: (among == Among::All).then_some((end, id(9))),
+                limit: 51,
+                ..by_receipt(among, status, backwards)
+            };
+            let how = store.how(&walk).await.unwrap().join("\n");
+            let whole = ["Seq Scan", "SCAN s\n", "SCAN a\n", "SCAN r\n", "Hash Join"];
+            assert!(whole.iter().all(|bad| !how.contains(bad)), "{walk:?}\n{how}");
+            assert!(how.contains(index), "{walk:?}\n{how}");
+            // What is parked is not sorted for a page: of each time only those that share it.
+            let sorted = how.lines().filter(|line| line.contains("Sort  ("));
+            let whole_sorts = sorted.filter(|line| !line.contains("Incremental")).count();
+            assert!(among == Among::All || whole_sorts == 0, "{walk:?}\n{how}");
+        }
     }
     let some = Some((at(5), id(700)));
     for among in [

@@ -51,6 +51,25 @@ impl<'a> Action<'a> {
             is_final: false,
         }
     }
+
+    /// One that asks for its reason like this.
+    #[must_use]
+    pub fn asking(mut self, reason: Reason) -> Self {
+        self.reason = reason;
+        self
+    }
+
+    /// One that cannot be taken back.
+    #[must_use]
+    pub fn finally(mut self) -> Self {
+        self.is_final = true;
+        self
+    }
+
+    /// Its form, the only one of its name on the page.
+    pub fn form<R>(&self, visitor: &Visitor<R>, times: &Times) -> Markup {
+        action_form(visitor, times, self, "")
+    }
 }
 
 /// The form of an action. `mark`: what tells it from others of its name on the same page, such as the id of its task.

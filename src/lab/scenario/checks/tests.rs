@@ -40,6 +40,7 @@ fn so(phrase: &str, of_task: bool) -> Option<bool> {
         statuses: &BTreeMap::new(),
         views: BTreeMap::new(),
         named_tasks: BTreeSet::new(),
+        named_calls: BTreeSet::new(),
         named_letters: BTreeSet::new(),
         named_verdicts: BTreeSet::new(),
     };
@@ -123,6 +124,7 @@ fn with<T>(news: &Observed, check: impl FnOnce(&mut Checks<'_>) -> T) -> T {
         statuses: &BTreeMap::new(),
         views: BTreeMap::new(),
         named_tasks: BTreeSet::new(),
+        named_calls: BTreeSet::new(),
         named_letters: BTreeSet::new(),
         named_verdicts: BTreeSet::new(),
     })

@@ -13,8 +13,9 @@ use crate::{
     config::Config,
     delivery::queues::settle_replies,
     domain::{
+        ack::Ack,
         ids::ProcessorId,
-        registry::{Lane, Processor, Transport},
+        registry::{Lane, OpenDsr, Processor, Transport, Vendor},
         time::At,
     },
     engine::{
@@ -30,7 +31,7 @@ use crate::{
     transport::{
         opendsr::controller::Controller,
         sender::{Reply, Senders},
-        vendor::notes::InMemory,
+        vendor::VendorSender,
     },
 };
 
@@ -46,6 +47,7 @@ pub(super) struct Calls {
     pub(super) systems: Systems,
     senders: Senders,
     controller: Arc<Controller>,
+    vendors: Arc<VendorSender>,
 }
 
 /// What came of calls.
@@ -60,18 +62,16 @@ pub(super) struct Made {
 }
 
 impl Calls {
-    pub(super) fn new(config: &Config, clock: &ManualClock, systems: Systems) -> Self {
+    /// `engine` remembers what vendors call people.
+    pub(super) fn new(config: &Config, clock: &ManualClock, systems: Systems, engine: Arc<Engine>) -> Self {
         let clock = Clock::Manual(clock.clone());
         let controller = senders::controller(config, &clock);
+        let vendors = senders::vendors(config, &clock, engine);
         Self {
             systems,
-            senders: senders::senders(
-                config,
-                &clock,
-                &controller,
-                &senders::vendors(config, &clock, Arc::new(InMemory::default())),
-            ),
+            senders: senders::senders(config, &clock, &controller, &vendors),
             controller,
+            vendors,
         }
     }
 
@@ -93,6 +93,7 @@ impl Calls {
         for processor in &active.registry.processors {
             made.effects.append(self.ask(engine, processor).await?);
         }
+        made.outputs.extend(self.systems.heard());
         Ok(made)
     }
 
@@ -162,21 +163,42 @@ impl Calls {
     }
 
     async fn ask(&self, engine: &Engine, processor: &Processor) -> Result<Effects, Stuck> {
-        let Transport::OpenDsr(opendsr) = &processor.transport else {
-            return Ok(Effects::default());
+        let acks = match &processor.transport {
+            Transport::OpenDsr(opendsr) => self.ask_by_opendsr(engine, processor, opendsr).await?,
+            Transport::Vendor(Vendor {
+                poll: Some(every), ..
+            }) => {
+                let due = engine.take_polls(&processor.id, *every, BATCH).await?;
+                let mut acks = Vec::new();
+                for (_, heard) in self.vendors.ask(processor, due).await {
+                    let heard = heard.map_err(|why| Stuck::Fell(format!("{}: {why}", processor.id)))?;
+                    acks.extend(heard);
+                }
+                acks
+            }
+            _ => Vec::new(),
         };
-        let mut arrivals = Vec::new();
+        if acks.is_empty() {
+            return Ok(Effects::default());
+        }
+        let prepared = acks.into_iter().map(|ack| engine.settlement().prepare_ack(ack));
+        let arrivals: Vec<_> = prepared.map(Arrival::of_call_result).collect();
+        Ok(engine.settlement().settle(&arrivals).await?.emission)
+    }
+
+    async fn ask_by_opendsr(
+        &self,
+        engine: &Engine,
+        processor: &Processor,
+        opendsr: &OpenDsr,
+    ) -> Result<Vec<Ack>, Stuck> {
+        let mut acks = Vec::new();
         for about in engine.take_polls(&processor.id, opendsr.poll, BATCH).await? {
             let heard = self.controller.ask(opendsr, &about).await;
             let heard = heard.map_err(|error| Stuck::Fell(format!("{}: {error}", processor.id)))?;
-            if let Some(ack) = heard {
-                arrivals.push(Arrival::of_call_result(engine.settlement().prepare_ack(ack)));
-            }
+            acks.extend(heard);
         }
-        if arrivals.is_empty() {
-            return Ok(Effects::default());
-        }
-        Ok(engine.settlement().settle(&arrivals).await?.emission)
+        Ok(acks)
     }
 }
 

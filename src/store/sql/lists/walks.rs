@@ -83,6 +83,7 @@ pub(super) fn statement_of(walk: &Walk) -> Statement<'static> {
             Statement::new(by_id(walk)).bind(begin).bind(end).bind(limit)
         }
         ListOrder::Deadline => within(walk, by_deadline(walk)).bind(limit),
+        ListOrder::Received => within(walk, by_receipt(walk)).bind(limit),
     };
     let Sieve {
         statuses,
@@ -127,6 +128,34 @@ fn by_id(walk: &Walk) -> Text {
     }
 }
 
+/// Of what is open it reads those that are parked, or those that are not: an index has both in this order, one behind the other.
+fn by_receipt(walk: &Walk) -> Text {
+    match walk.among {
+        Among::Open | Among::Marked(_) => walk_by_deadline!(
+            walk.backwards,
+            ["select a.received_at, s.id, s.revision, s.packed, s.wrapped_key \
+             from agenda a " join " state s on s.id = a.request_id where a.parked = $9 and "],
+            "a.received_at",
+            "a.request_id"
+        ),
+        // PostgreSQL has a summary of the times of each range of blocks, which it asks for times alone, not for pairs of them.
+        Among::All | Among::Tenant if walk.backwards => walk_by_deadline!(
+            true,
+            ["select r.received_at, s.id, s.revision, s.packed, s.wrapped_key from request r " join " state s on s.id = r.id \
+             where r.received_at <= $1 and r.received_at >= $3 and "],
+            "r.received_at",
+            "r.id"
+        ),
+        Among::All | Among::Tenant => walk_by_deadline!(
+            false,
+            ["select r.received_at, s.id, s.revision, s.packed, s.wrapped_key from request r " join " state s on s.id = r.id \
+             where r.received_at >= $1 and r.received_at <= $3 and "],
+            "r.received_at",
+            "r.id"
+        ),
+    }
+}
+
 fn by_deadline(walk: &Walk) -> Text {
     match walk.among {
         Among::All | Among::Open | Among::Tenant => walk_by_deadline!(
@@ -154,6 +183,7 @@ pub(super) fn stride_of(walk: &Walk) -> Statement<'static> {
             .bind(start(walk).1)
             .bind(offset),
         ListOrder::Deadline => within(walk, stride_by_deadline(walk)).bind(offset),
+        ListOrder::Received => within(walk, stride_by_receipt(walk)).bind(offset),
     };
     among(walk, statement)
 }
@@ -183,6 +213,23 @@ fn stride_by_id(walk: &Walk) -> Text {
     }
 }
 
+fn stride_by_receipt(walk: &Walk) -> Text {
+    match walk.among {
+        Among::Open | Among::Marked(_) => stride_by_deadline!(
+            walk.backwards,
+            ["select received_at, request_id from agenda where parked = $6 and "],
+            "received_at",
+            "request_id"
+        ),
+        Among::All | Among::Tenant => stride_by_deadline!(
+            walk.backwards,
+            ["select received_at, id from request where "],
+            "received_at",
+            "id"
+        ),
+    }
+}
+
 fn stride_by_deadline(walk: &Walk) -> Text {
     match walk.among {
         Among::All | Among::Open | Among::Tenant => stride_by_deadline!(
@@ -202,8 +249,8 @@ fn stride_by_deadline(walk: &Walk) -> Text {
 
 /// With both ends of a range of deadlines.
 fn within(walk: &Walk, text: Text) -> Statement<'static> {
-    let after = walk.due_after.map_or(i64::MIN, At::millis);
-    let before = walk.due_before.map_or(i64::MAX, At::millis);
+    let after = walk.later_than.map_or(i64::MIN, At::millis);
+    let before = walk.earlier_than.map_or(i64::MAX, At::millis);
     let (begin, end) = if walk.backwards {
         let begin = start(walk).min((before, Uuid::nil()));
         (begin, end(walk).max((after.saturating_add(1), Uuid::nil())))
@@ -217,6 +264,12 @@ fn within(walk: &Walk, text: Text) -> Statement<'static> {
 
 /// With what tells those that are meant from all the others.
 fn among(walk: &Walk, statement: Statement<'static>) -> Statement<'static> {
+    if walk.order == ListOrder::Received {
+        return match walk.among {
+            Among::Open | Among::Marked(_) => statement.bind(walk.sieve.parked().unwrap_or_default()),
+            Among::All | Among::Tenant => statement,
+        };
+    }
     match walk.among {
         Among::Marked(mark) => statement.bind(i16::from(mark.code())),
         Among::Tenant => statement.bind(
