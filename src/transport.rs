@@ -7,6 +7,7 @@
 //! A transport never decides: it sends what it is given, in its order, and reports each effect exactly once.
 
 pub mod cached;
+pub mod event_reader;
 pub mod http_client;
 pub mod local;
 pub mod oidc;

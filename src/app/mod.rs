@@ -59,7 +59,6 @@ use crate::{
         batch_processor::{Backups, Intake, Settle, Work},
         client::Cluster,
         producer::Producer,
-        redriver::Redriver,
         routing::{Routing, Topics},
         sources::Sources,
         stage::Stage,
@@ -347,7 +346,9 @@ impl Starting<'_> {
         .admitting(self.admission.clone())
         .signing(self.signer.clone())
         .hearing(Arc::clone(&self.controller))
-        .republishing(Arc::new(Redriver::new(self.cluster.clone())))
+        .republishing(Arc::new(
+            sources::redriver(config, self.cluster.clone()).map_err(AppError::Config)?,
+        ))
         .comparing(config.registry.clone())
         .called_by(sources::over_http(config).map_err(AppError::Config)?);
         let serving = http::serve(&config.http, state, self.relay.shutdown.clone())

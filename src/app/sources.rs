@@ -3,10 +3,15 @@
 use std::{path::Path, sync::Arc};
 
 use crate::{
-    config::{Config, Problem, Problems, UpstreamSource},
+    config::{Config, Problem, Problems, SchemaRegistry as SchemaRegistrySettings, UpstreamSource},
+    domain::source::Format,
     http::HttpSource,
-    kafka::sources::ReadSource,
+    kafka::{
+        client::Cluster,
+        redriver::{Inputs, Redriver},
+    },
     transport::{
+        event_reader::{EventReader, EventSource},
         local::{Reader, Unusable},
         schema_registry::SchemaRegistry,
     },
@@ -51,35 +56,87 @@ pub fn check(config: &Config) -> Result<(), Problems> {
     Ok(())
 }
 
+/// The registries of a configuration: sources that name the same one share what is known of its schemas.
+#[derive(Default)]
+struct Registries(Vec<(SchemaRegistrySettings, Format, Arc<SchemaRegistry>)>);
+
+impl Registries {
+    fn of(
+        &mut self,
+        config: &Config,
+        source: &UpstreamSource,
+    ) -> Result<Option<Arc<SchemaRegistry>>, Problems> {
+        let Some(settings) = &source.registry else {
+            return Ok(None);
+        };
+        let format = source.definition.format;
+        let mut known = self.0.iter();
+        if let Some((.., registry)) = known.find(|(of, kind, _)| of == settings && *kind == format) {
+            return Ok(Some(Arc::clone(registry)));
+        }
+        let registry = schema_registry(config, source)?;
+        let named = registry
+            .iter()
+            .map(|registry| (settings.clone(), format, Arc::clone(registry)));
+        self.0.extend(named);
+        Ok(registry)
+    }
+}
+
+fn event_source(
+    config: &Config,
+    source: &UpstreamSource,
+    registries: &mut Registries,
+) -> Result<EventSource, Problems> {
+    Ok(EventSource {
+        definition: Arc::clone(&source.definition),
+        name: Arc::from(source.name()),
+        registry: registries.of(config, source)?,
+    })
+}
+
 /// The topics of sources, each with those that read it, in the order in which they are written down.
-pub fn by_topic(config: &Config) -> Result<Vec<(String, Vec<ReadSource>)>, Problems> {
-    let mut topics: Vec<(String, Vec<ReadSource>)> = Vec::new();
+pub fn by_topic(config: &Config) -> Result<Vec<(String, EventReader)>, Problems> {
+    let mut registries = Registries::default();
+    let mut topics: Vec<(String, Vec<EventSource>)> = Vec::new();
     for source in &config.sources {
         let Some(topic) = source.topic() else { continue };
-        let read = ReadSource {
-            definition: Arc::clone(&source.definition),
-            name: Arc::from(source.name()),
-            registry: schema_registry(config, source)?,
-        };
+        let read = event_source(config, source, &mut registries)?;
         match topics.iter_mut().find(|(known, _)| known == topic) {
             Some((_, sources)) => sources.push(read),
             None => topics.push((topic.to_owned(), vec![read])),
         }
     }
-    Ok(topics)
+    let readers = topics
+        .into_iter()
+        .map(|(topic, sources)| (topic, EventReader::new(sources)));
+    Ok(readers.collect())
+}
+
+/// What redriving has to know of this configuration.
+pub fn redriver(config: &Config, cluster: Cluster) -> Result<Redriver, Problems> {
+    let topics = &config.kafka.topics;
+    let own = [&topics.commands, &topics.control, &topics.acks, &topics.backups];
+    let inputs = Inputs {
+        own: own.into_iter().cloned().collect(),
+        upstream: by_topic(config)?,
+        commands: topics.commands.clone(),
+    };
+    Ok(Redriver::new(cluster, inputs))
 }
 
 /// Those that call.
 pub fn over_http(config: &Config) -> Result<Vec<Arc<HttpSource>>, Problems> {
+    let mut registries = Registries::default();
     let mut calling = Vec::new();
     for source in &config.sources {
         let Some(http) = source.http() else { continue };
+        let read = event_source(config, source, &mut registries)?;
         calling.push(Arc::new(HttpSource {
-            definition: Arc::clone(&source.definition),
-            name: Arc::from(source.name()),
+            name: Arc::clone(&read.name),
             path: http.path.clone(),
             signature: http.signature.clone(),
-            registry: schema_registry(config, source)?,
+            reader: EventReader::new(vec![read]),
         }));
     }
     Ok(calling)

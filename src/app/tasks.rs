@@ -3,6 +3,7 @@
 //! All but one are periodic: [`periodic`] is the only place where one rests, fails and says how it stands.
 
 pub(super) mod agenda;
+mod asking;
 pub(super) mod bulk;
 pub(super) mod config_reload;
 pub(super) mod fitness;

@@ -267,8 +267,8 @@ fn print(out: &mut Out, rehearsed: &Rehearsed) -> Result<(), Failure> {
     };
     out.line(format_args!("# {step} ({}{settles}{many})", show::word_of(*does)))?;
     out.line(format_args!("{} {}{}", call.method, call.base, call.path))?;
-    for (name, value) in &call.headers {
-        out.line(format_args!("{name}: {value}"))?;
+    for header in &call.headers {
+        out.line(format_args!("{}: {}", header.name, header.value))?;
     }
     if let Some(kind) = call.content.kind() {
         out.line(format_args!("content-type: {kind}"))?;

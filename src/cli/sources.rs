@@ -18,7 +18,7 @@ use crate::{
     domain::{source::Source, words::CommandKind},
     wire::{
         Channel, Envelope, Rejection, parse_command,
-        source::{Carrier, Event, Found, Outcome, Schema, found, framed, read},
+        source::{Carrier, Event, Found, Outcome, Schema, found, framed, judge, open},
     },
 };
 
@@ -49,7 +49,8 @@ enum Command {
         after_help = "FILE holds the value of one record, or the body of one call, as it is: for formats with a schema \
         registry also the bytes before the event. Exit code 0: it becomes a command; 1: it does not; 3: the schema registry \
         cannot be reached.\n\nExamples:\n  lacuna sources test accounts event.json\n  \
-        lacuna sources test shopify redact.json --header 'X-Shopify-Topic: customers/redact'"
+        lacuna sources test outbox event.json --header 'id: 0193a9b2-5a3e-7cc1-8d07-3f0f7f7a1c11'\n  \
+        lacuna sources test profiles --tombstone --key 42"
     )]
     Test(TestArgs),
 }
@@ -61,7 +62,14 @@ struct TestArgs {
     /// The source.
     name: String,
     /// The event; - is stdin.
-    file: PathBuf,
+    #[arg(required_unless_present = "tombstone", conflicts_with = "tombstone")]
+    file: Option<PathBuf>,
+    /// A record without a value, in place of FILE.
+    #[arg(long)]
+    tombstone: bool,
+    /// The key of its record, as text or JSON.
+    #[arg(long, value_name = "KEY")]
+    key: Option<String>,
     /// A header of its record or call, such as 'ce_type: account.deleted'. May be given several times.
     #[arg(long = "header", value_name = "NAME: VALUE", value_parser = header)]
     headers: Vec<(String, String)>,
@@ -119,7 +127,7 @@ fn conditions(source: &Source) -> String {
     let shown = source
         .when
         .iter()
-        .map(|condition| format!("{} = {}", condition.place, condition.any_of.join(" or ")));
+        .map(|condition| format!("{} = {}", condition.place, condition.wanted));
     shown.collect::<Vec<String>>().join(", ")
 }
 
@@ -142,24 +150,25 @@ fn test(args: &TestArgs) -> Result<Exit, Failure> {
     let config = Config::load(args.config.path())?;
     let source = config.sources.iter().find(|source| source.name() == args.name);
     let source = source.ok_or_else(|| unknown(&config, &args.name))?;
-    let bytes = read_file(&args.file)?;
-    let schema = match schema_of(&config, source, &bytes)? {
+    let bytes = args.file.as_deref().map(read_file).transpose()?;
+    let schema = match schema_of(&config, source, bytes.as_deref())? {
         Ok(schema) => schema,
         Err(rejection) => return show(args, source, &Tested::Refused(rejection), &[]),
     };
-    let carrier = match source.topic() {
-        Some(topic) => Carrier::Record {
-            topic,
-            partition: 0,
-            offset: 0,
-        },
-        None => Carrier::Call,
-    };
+    let carrier = carrier(source);
+    if matches!(carrier, Carrier::Call { .. }) && (args.key.is_some() || args.tombstone) {
+        return Err(Failure::Usage(format!(
+            "source {:?} is called over HTTP: a call has a body and no key",
+            args.name
+        )));
+    }
     let headers = args.headers.iter();
     let headers = headers.map(|(name, value)| (name.as_str(), Some(value.as_bytes())));
-    let event = Event::new(headers, Some(&bytes), carrier);
-    let looked = found(&source.definition, &event, schema.as_deref());
-    let tested = match read(&source.definition, &event, schema.as_deref()) {
+    let event =
+        Event::new(headers, bytes.as_deref(), carrier).with_key(args.key.as_deref().map(str::as_bytes));
+    let opened = open(source.definition.format, &event, schema.as_deref());
+    let looked = found(&source.definition, &event, &opened);
+    let tested = match judge(&source.definition, &event, &opened) {
         Outcome::Skipped(skip) => Tested::Skipped(skip.to_string()),
         Outcome::Refused(rejection) => Tested::Refused(rejection),
         Outcome::Command(command) => {
@@ -171,6 +180,21 @@ fn test(args: &TestArgs) -> Result<Exit, Failure> {
         }
     };
     show(args, source, &tested, &looked)
+}
+
+/// Where an example could have come from.
+fn carrier(source: &UpstreamSource) -> Carrier<'_> {
+    match &source.inlet {
+        Inlet::Topic(topic) => Carrier::Record {
+            topic,
+            partition: 0,
+            offset: 0,
+            incarnation: 0,
+        },
+        Inlet::Http(http) => Carrier::Call {
+            headers_count: http.signature.scheme.covers_headers(),
+        },
+    }
 }
 
 fn unknown(config: &Config, name: &str) -> Failure {
@@ -203,17 +227,16 @@ fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
 type FoundSchema = Result<Option<std::sync::Arc<Schema>>, Rejection>;
 
 /// The schema that an event names.
-fn schema_of(config: &Config, source: &UpstreamSource, bytes: &[u8]) -> Result<FoundSchema, Failure> {
-    let Some(registry) = app::sources::schema_registry(config, source)? else {
+fn schema_of(config: &Config, source: &UpstreamSource, bytes: Option<&[u8]>) -> Result<FoundSchema, Failure> {
+    let (Some(registry), Some(bytes)) = (app::sources::schema_registry(config, source)?, bytes) else {
         return Ok(Ok(None));
     };
     let id = match framed(bytes) {
         Ok(framed) => framed.id,
         Err(rejection) => return Ok(Err(rejection)),
     };
-    let kind = source.definition.template.kind;
     let asked = block_on(async {
-        let answer = registry.schema(id, kind).await;
+        let answer = registry.schema(id).await;
         answer.map_err(|away| Failure::Unreachable(away.to_string()))
     })?;
     Ok(asked.map(Some))
@@ -249,7 +272,11 @@ fn show(
             }
             Tested::Skipped(why) => out.line(format_args!("skipped: {why}"))?,
             Tested::Refused(rejection) => {
-                out.line(format_args!("{}: {}", rejection.reason, rejection.detail))?;
+                let fate = match source.inlet {
+                    Inlet::Topic(_) => "becomes a dead letter",
+                    Inlet::Http(_) => "is refused",
+                };
+                out.line(format_args!("{fate}, {}: {}", rejection.reason, rejection.detail))?;
             }
         }
     }

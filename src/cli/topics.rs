@@ -224,6 +224,12 @@ fn print_acls_of_sources(out: &mut Out, wanted: &Wanted) -> Result<(), Failure> 
             wanted.config.kafka.source_group(topic)
         ))?;
     }
+    if !shown.is_empty() {
+        out.line(format_args!(
+            "# Dead letters of sources are redriven as commands: whoever redrives writes {}, as those that send commands do.",
+            wanted.config.kafka.topics.commands
+        ))?;
+    }
     Ok(())
 }
 

@@ -30,6 +30,7 @@ mod telemetry;
 #[cfg(test)]
 mod tests;
 mod values;
+mod verifying_key;
 mod windows;
 
 use std::{
@@ -60,6 +61,7 @@ pub use signing_key::{BadSigningKey, SigningKey};
 pub use source::{HttpInlet, Inlet, SchemaRegistry, Scheme, Signature, Source as UpstreamSource};
 pub use store::{Store, StoreUrl};
 pub use telemetry::{Otlp, Telemetry};
+pub use verifying_key::{BadVerifyingKey, VerifyingKey};
 
 use crate::domain::{
     ids::{Label, Tenant},

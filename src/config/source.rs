@@ -3,6 +3,7 @@
 mod command;
 mod inlet;
 mod map;
+mod places;
 
 use std::sync::Arc;
 
@@ -14,9 +15,12 @@ use super::{
     reader::{Entry, Section},
 };
 use crate::domain::{
-    source::{Condition, Format, Place, Source as Definition, Target},
+    source::{Condition, Format, Place, Source as Definition, Target, Tombstones, Wanted},
     words::CommandKind,
 };
+
+/// What a source makes of tombstones, by its name in the configuration.
+const TOMBSTONES: [(&str, Tombstones); 2] = [("skip", Tombstones::Skipped), ("only", Tombstones::Only)];
 
 /// More of them in one configuration are a mistake: each topic has a consumer of its own.
 const MAX_SOURCES: usize = 100;
@@ -110,7 +114,11 @@ fn source(section: &Section<'_>, topics: &Topics, others: &[Source]) -> Option<S
         .get("when")
         .and_then(|e| conditions(&e))
         .unwrap_or_default();
-    if format == Some(Format::Debezium) && when.is_empty() {
+    let tombstones = section
+        .get("tombstones")
+        .and_then(|e| e.word(&TOMBSTONES))
+        .unwrap_or_default();
+    if format == Some(Format::Debezium) && when.is_empty() && tombstones == Tombstones::Skipped {
         section.problem(
             "when",
             "missing: without it every row that is inserted would be an erasure; expected a condition such as \
@@ -127,11 +135,16 @@ fn source(section: &Section<'_>, topics: &Topics, others: &[Source]) -> Option<S
     {
         check_map(section, template.kind, &map.fields);
     }
+    if let Some(inlet) = &inlet {
+        let fields = map.as_ref().map_or(&[][..], |map| &map.fields);
+        places::check(section, inlet, tombstones, &when, fields);
+    }
     let registry = inlet::schema_registry(section, format);
     Some(Source {
         definition: Arc::new(Definition {
             name: name?,
             format: format?,
+            tombstones,
             when,
             template: template?,
             map: map?.fields,
@@ -186,24 +199,33 @@ fn conditions(entry: &Entry<'_>) -> Option<Vec<Condition>> {
         section.take_any();
         let read = section.entries().into_iter().filter_map(|(key, entry)| {
             let place = place(&entry, key)?;
-            let any_of = match entry.scalar_text() {
-                Some(text) => vec![text],
-                None => entry
-                    .list_or("text, a whole number, true or false, or a list of them")?
-                    .iter()
-                    .filter_map(|element| match element.scalar_text() {
-                        Some(text) => Some(text),
-                        None => element.mismatch("text, a whole number, true or false"),
-                    })
-                    .collect(),
+            let wanted = if entry.is_table() {
+                let present = |section: &Section<'_>| section.need("present").and_then(|e| e.boolean());
+                Wanted::Present(entry.table(present).flatten()?)
+            } else {
+                Wanted::AnyOf(values(&entry)?)
             };
-            if any_of.is_empty() {
-                return entry.refused("expected at least one value");
-            }
-            Some(Condition { place, any_of })
+            Some(Condition { place, wanted })
         });
         read.collect()
     })
+}
+
+/// One value, or several of which one is wanted.
+fn values(entry: &Entry<'_>) -> Option<Vec<String>> {
+    if let Some(text) = entry.scalar_text() {
+        return Some(vec![text]);
+    }
+    let list = entry.list_or("text, a whole number, true or false, a list of them, or { present = true }")?;
+    let texts = list.iter().filter_map(|element| match element.scalar_text() {
+        Some(text) => Some(text),
+        None => element.mismatch("text, a whole number, true or false"),
+    });
+    let any_of: Vec<String> = texts.collect();
+    if any_of.is_empty() {
+        return entry.refused("expected at least one value");
+    }
+    Some(any_of)
 }
 
 /// Reads a place in an event; what is wrong with it is reported at `entry`.

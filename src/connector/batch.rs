@@ -5,6 +5,7 @@ use std::ops::Range;
 use serde_json::Value;
 
 use super::{
+    judge::{NO_LIST, only_list},
     language::{Batch, Step},
     rules::{Answer, Judged, Means},
 };
@@ -57,29 +58,32 @@ impl Step {
         let (Means::Each, Some(each)) = (judged.means, &self.each) else {
             return Answered::Each(vec![judged; ids.len()]);
         };
-        let elements: Vec<&Value> = each
-            .list
-            .find(answer.body)
-            .into_iter()
-            .flat_map(|list| list.as_array().into_iter().flatten())
-            .collect();
+        let nobody = |why: &str| Answered::Each(vec![self.unreadable(answer.status, why); ids.len()]);
+        let Some(elements) = only_list(&each.list, answer.body) else {
+            return nobody(NO_LIST);
+        };
+        // Outcomes without names belong to people only where there is one for each: one left out shifts all after it.
+        if each.id.is_none() && elements.len() != ids.len() {
+            return nobody(
+                "with another number of outcomes than people were in the call, and without their names",
+            );
+        }
         let of = |(place, id): (usize, &&str)| {
-            let element = match &each.id {
-                None => elements.get(place).copied(),
-                Some(at) => elements
-                    .iter()
-                    .copied()
-                    .find(|element| at.texts(element).iter().any(|text| text == id)),
+            let is_about = |(other, element): &(usize, &Value)| match &each.id {
+                None => *other == place,
+                Some(at) => at.texts(element).iter().any(|text| text == id),
             };
-            element.map_or_else(
-                || {
-                    Judged::plain(
-                        each.missing,
-                        format!("{}: the answer does not name the person", self.id),
-                    )
-                },
-                |element| self.judge_each(answer.status, element),
-            )
+            let own = elements
+                .iter()
+                .enumerate()
+                .filter(is_about)
+                .map(|(_, element)| element);
+            self.judge_each(answer.status, own).unwrap_or_else(|| {
+                Judged::plain(
+                    each.missing,
+                    format!("{}: the answer does not name the person", self.id),
+                )
+            })
         };
         Answered::Each(ids.iter().enumerate().map(of).collect())
     }

@@ -1,10 +1,16 @@
 //! What is wrong with a connector that can be read: each mistake with its place, before anything is ever called.
-use serde_json::Value;
 
-use super::language::{Auth, Connector, Does, Step};
-use super::rules::{Means, Rule};
-use super::template::{Hole, Template};
-use crate::domain::{similar_names::similar as near, words::ProcessorKind};
+mod placeholders;
+mod rules;
+mod steps;
+
+use self::placeholders::Allowed;
+use super::{
+    language::{Auth, Connector},
+    rules::Means,
+    template::Template,
+};
+use crate::domain::words::ProcessorKind;
 
 /// A mistake.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,13 +47,6 @@ struct Checking<'a> {
     flaws: Vec<Flaw>,
     step: Option<usize>,
     rule: Option<usize>,
-}
-
-/// What the placeholders of a place may be.
-#[derive(Clone, Copy)]
-struct Allowed<'a> {
-    step: Option<(usize, &'a Step)>,
-    secrets: bool,
 }
 
 impl<'a> Checking<'a> {
@@ -94,9 +93,7 @@ impl<'a> Checking<'a> {
                 ..no_step
             },
         );
-        for template in connector.headers.values() {
-            self.template("headers", template, no_step);
-        }
+        self.headers(&connector.headers, no_step);
         for (name, setting) in &connector.settings {
             let is_one = |value: &String| setting.one_of.is_empty() || setting.one_of.contains(value);
             if !setting.default.as_ref().is_none_or(is_one) {
@@ -177,211 +174,9 @@ impl<'a> Checking<'a> {
             };
             self.template("auth", template, allowed);
         }
-    }
-
-    fn step(&mut self, place: usize, step: &'a Step) {
-        let earlier = &self.connector.steps[..place];
-        if earlier.iter().any(|other| other.id == step.id) {
-            self.flaw("id", "another step has the same id");
+        if let Auth::Header { headers } = &self.connector.auth {
+            self.header_names("auth", headers.keys());
         }
-        for name in &step.takes {
-            let is_identity = self.connector.identities.keys().any(|kind| kind.as_str() == name);
-            if !is_identity && !self.is_kept(name, place, step) {
-                self.flaw(
-                    "takes",
-                    format!("{name:?} is neither an identity of the connector nor kept by an earlier step"),
-                );
-            }
-        }
-        if step.does == Does::Lookup && step.keep.is_empty() {
-            self.flaw("keep", "missing: a lookup is for what it keeps");
-        }
-        if step.last && !matches!(step.does, Does::Delete | Does::Submit) {
-            self.flaw("last", "expected only of a step that deletes or submits");
-        }
-        let own = Allowed {
-            step: Some((place, step)),
-            secrets: true,
-        };
-        self.template(
-            "path",
-            &step.path,
-            Allowed {
-                secrets: false,
-                ..own
-            },
-        );
-        if let Some(base) = &step.base {
-            let allowed = Allowed {
-                step: None,
-                secrets: false,
-            };
-            self.template("base", base, allowed);
-        }
-        for (name, template) in &step.query {
-            self.template("query", template, own);
-            // A parameter's name may be the vendor's word for the type.
-            self.json_text("query", name, own);
-        }
-        for template in step.headers.values() {
-            self.template("headers", template, own);
-        }
-        for template in step.form.iter().flat_map(|form| form.values()) {
-            self.template("form", template, own);
-        }
-        if let Some(json) = &step.json {
-            self.json(json, own);
-        }
-        if step.json.is_some() && step.form.is_some() {
-            self.flaw("form", "expected json or form, not both");
-        }
-        self.batch(step);
-        self.rules(step);
-    }
-
-    fn batch(&mut self, step: &Step) {
-        if let Some(batch) = step.batch {
-            if step.takes.is_empty() || batch.count == 0 {
-                self.flaw(
-                    "batch",
-                    "expected a step that takes something, and a count of at least 1",
-                );
-            }
-            if !step.keep.is_empty() && step.each.is_none() && step.does == Does::Lookup {
-                self.flaw("batch", "a lookup of many needs each, to tell whose id is whose");
-            }
-        }
-        if step
-            .each
-            .as_ref()
-            .is_some_and(|each| !each.missing.settles_nothing())
-        {
-            self.flaw("each", "missing: expected failed, retry, rejected or not_found");
-        }
-        if step.each.is_some() && step.batch.is_none() {
-            self.flaw("each", "expected batch beside it");
-        }
-    }
-
-    fn rules(&mut self, step: &Step) {
-        if step.rules.is_empty() {
-            self.flaw("rule", "expected at least one: what no rule knows has failed");
-        }
-        for (place, rule) in step.rules.iter().enumerate() {
-            self.rule = Some(place);
-            self.rule(step, rule);
-        }
-        self.rule = None;
-    }
-
-    fn rule(&mut self, step: &Step, rule: &Rule) {
-        let settles = step.last || step.does == Does::Poll;
-        let wrong = match rule.means {
-            Means::Erased if !settles => Some(
-                "a step that is not last cannot say that somebody is erased: a soft delete is no erasure",
-            ),
-            Means::NotFound if !settles && step.does != Does::Lookup => {
-                Some("expected gone: only a lookup, a last step or a poll says that somebody is unknown")
-            }
-            Means::Accepted if !step.last => Some("expected of a last step only"),
-            Means::Next if step.last => {
-                Some("a last step settles: expected erased, not_found, accepted, retained or a failure")
-            }
-            Means::Pending | Means::Do if step.does != Does::Poll => Some("expected of a poll only"),
-            Means::Present | Means::Absent if step.does != Does::Probe => Some("expected of a probe only"),
-            Means::Retained if rule.basis.is_none() => Some("expected a basis beside it"),
-            Means::Each if step.each.is_none() => Some("expected each = { in = … } in its step"),
-            _ if rule.each && step.each.is_none() => Some("each: expected each = { in = … } in its step"),
-            _ => None,
-        };
-        if let Some(why) = wrong {
-            self.flaw("means", why);
-        }
-        if rule.means == Means::Do {
-            let mut runs = self.connector.steps_that(Does::Run);
-            let is_there = runs.any(|(_, run)| Some(&run.id) == rule.step.as_ref());
-            if !is_there {
-                self.flaw("step", "expected the id of a step with does = \"run\"");
-            }
-        }
-    }
-
-    fn json(&mut self, value: &Value, allowed: Allowed<'a>) {
-        match value {
-            Value::String(text) => self.json_text("json", text, allowed),
-            Value::Array(list) => list.iter().for_each(|value| self.json(value, allowed)),
-            Value::Object(map) => {
-                for (key, value) in map {
-                    self.json_text("json", key, allowed);
-                    self.json(value, allowed);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn json_text(&mut self, key: &str, text: &str, allowed: Allowed<'a>) {
-        match Template::try_from(text.to_owned()) {
-            Ok(template) => self.template(key, &template, allowed),
-            Err(why) => self.flaw(key, why),
-        }
-    }
-
-    fn template(&mut self, key: &str, template: &Template, allowed: Allowed<'a>) {
-        for hole in template.holes() {
-            if let Some(why) = self.wrong(hole, allowed) {
-                self.flaw(key, why);
-            }
-        }
-    }
-
-    fn wrong(&self, hole: &Hole, allowed: Allowed<'a>) -> Option<String> {
-        if let Hole::Setting(name) = hole {
-            return self.wrong_setting(name, allowed);
-        }
-        let Some((place, step)) = allowed.step else {
-            return Some("expected no placeholders but {settings.NAME} here".to_owned());
-        };
-        match hole {
-            Hole::Kept(name) if !self.is_kept(name, place, step) => {
-                Some(format!("{{kept.{name}}}: no earlier step keeps {name:?}"))
-            }
-            Hole::Id if step.takes.is_empty() => Some("{id}: the step takes nothing".to_owned()),
-            Hole::Id if step.batch.is_some() => Some("{id}: expected {ids} in a batch".to_owned()),
-            Hole::Kind if step.takes.is_empty() => Some("{kind}: the step takes nothing".to_owned()),
-            Hole::Ids if step.batch.is_none() => Some("{ids}: the step has no batch".to_owned()),
-            Hole::Key if step.batch.is_some() => {
-                Some("{key}: a batch has people of several tasks, and no key of its own".to_owned())
-            }
-            _ => None,
-        }
-    }
-
-    fn wrong_setting(&self, name: &str, allowed: Allowed<'_>) -> Option<String> {
-        let Some(setting) = self.connector.settings.get(name) else {
-            let known = self.connector.settings.keys().map(String::as_str);
-            let near = near(name, known);
-            let meant = if near.is_empty() {
-                String::new()
-            } else {
-                format!("; did you mean {{settings.{}}}?", near.join(", "))
-            };
-            return Some(format!("{{settings.{name}}}: there is no such setting{meant}"));
-        };
-        (setting.secret && !allowed.secrets).then(|| {
-            format!(
-                "{{settings.{name}}}: a secret must not be part of an address, which is logged on its way"
-            )
-        })
-    }
-
-    /// Whether something is kept when a step runs: polls, probes and what they have done come after everything else.
-    fn is_kept(&self, name: &str, place: usize, step: &Step) -> bool {
-        let comes_later = matches!(step.does, Does::Poll | Does::Probe | Does::Run);
-        let before = self.connector.steps.iter().enumerate();
-        before
-            .filter(|(other, _)| comes_later || *other < place)
-            .any(|(_, other)| other.keep.contains_key(name))
     }
 }
 

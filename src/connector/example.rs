@@ -53,6 +53,9 @@ pub struct Canned {
     /// Its body.
     #[serde(default)]
     pub body: Value,
+    /// Its body, where that is no JSON.
+    #[serde(default)]
+    pub text: Option<String>,
     /// The id that it says somebody is merged into.
     #[serde(default)]
     pub canonical: Option<String>,

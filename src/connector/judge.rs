@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{
-    language::{Does, Step},
+    language::{Answers, Does, Select, Step},
     pointer::Pointer,
     rules::{Answer, Judged, Means, Rule, Want},
 };
@@ -11,47 +11,91 @@ use super::{
 impl Step {
     /// What an answer to it means. `about`: the id that it was called with.
     pub fn judge(&self, answer: Answer<'_>, about: &str) -> Judged {
-        let Some(select) = &self.select else {
-            return self.judge_value(answer, false);
-        };
-        if !(200..=299).contains(&answer.status) {
-            return self.judge_value(answer, false);
-        }
-        let elements = select
-            .list
-            .find(answer.body)
-            .into_iter()
-            .flat_map(|list| match list {
-                Value::Array(elements) => elements.iter().collect(),
-                other => vec![other],
-            });
-        let is_about = |element: &&Value| select.has.texts(element).iter().any(|id| id == about);
-        let of_person: Vec<&Value> = elements.filter(is_about).collect();
-        let judge = |body| self.judge_value(Answer { body, ..answer }, false);
-        let mut judged = of_person.into_iter().map(judge);
-        let Some(first) = judged.next() else {
-            return judge(&Value::Null);
-        };
-        // Where one of them goes on, it is not over.
-        judged.fold(first, |mut sofar, one| match (sofar.means, one.means) {
-            (Means::Erased, _) => one,
-            (means, other) => {
-                if means == other {
-                    sofar.kept.extend(one.kept);
+        let is_success = (200..=299).contains(&answer.status);
+        let whole;
+        let answer = match (answer.text, self.answers) {
+            (Some(text), Answers::Text) => {
+                whole = Value::from(text);
+                Answer {
+                    body: &whole,
+                    ..answer
                 }
-                sofar
             }
+            (Some(_), Answers::Json) if is_success => return self.unreadable(answer.status, UNREADABLE),
+            // Proxies have pages of their own for 404 and 400: they know nobody.
+            (Some(text), Answers::Json) if is_page(text) => {
+                let judged = self.judge_value(answer, false);
+                return if judged.means.is_trouble() {
+                    judged
+                } else {
+                    self.unreadable(answer.status, PAGE)
+                };
+            }
+            _ => answer,
+        };
+        match &self.select {
+            Some(select) if is_success => self.judge_selected(select, answer, about),
+            _ => self.judge_value(answer, false),
+        }
+    }
+
+    /// What the elements of a list that are about the person mean.
+    fn judge_selected(&self, select: &Select, answer: Answer<'_>, about: &str) -> Judged {
+        let Some(elements) = only_list(&select.list, answer.body) else {
+            return self.unreadable(answer.status, NO_LIST);
+        };
+        if select
+            .more
+            .as_ref()
+            .is_some_and(|more| goes_on(more, answer.body))
+        {
+            return self.unreadable(answer.status, GOES_ON);
+        }
+        let is_id = |id: &String| {
+            if select.ignore_case {
+                id.to_lowercase() == about.to_lowercase()
+            } else {
+                id == about
+            }
+        };
+        let of_person = elements
+            .iter()
+            .filter(|element| select.has.texts(element).iter().any(is_id));
+        let judged = of_person.map(|body| self.judge_value(Answer { body, ..answer }, false));
+        heaviest(judged).unwrap_or_else(|| {
+            let nobody = Answer {
+                body: &Value::Null,
+                ..answer
+            };
+            self.judge_value(nobody, false)
         })
     }
 
-    /// What the element of a person in the answer to a batch means.
-    pub fn judge_each(&self, status: u16, element: &Value) -> Judged {
-        let answer = Answer {
-            status,
-            body: element,
-            canonical: None,
+    /// What the elements of a person in the answer to a batch mean.
+    pub(super) fn judge_each<'a>(
+        &self,
+        status: u16,
+        elements: impl Iterator<Item = &'a Value>,
+    ) -> Option<Judged> {
+        let judged = elements.map(|body| {
+            let answer = Answer {
+                status,
+                body,
+                text: None,
+                canonical: None,
+            };
+            self.judge_value(answer, true)
+        });
+        heaviest(judged)
+    }
+
+    /// An answer that cannot be read says nothing, neither of a person nor of a job.
+    pub(super) fn unreadable(&self, status: u16, why: &str) -> Judged {
+        let means = match self.does {
+            Does::Poll => Means::Retry,
+            _ => Means::Failed,
         };
-        self.judge_value(answer, true)
+        Judged::plain(means, format!("{}: answered {status} {why}", self.id))
     }
 
     fn judge_value(&self, answer: Answer<'_>, each: bool) -> Judged {
@@ -66,8 +110,16 @@ impl Step {
                 Means::Failed if self.does == Does::Poll => Means::Retry,
                 means => means,
             };
-            return Judged::plain(means, format!("{says}, for which the connector has no rule"));
+            return Judged {
+                is_refused: means.is_refusal() && (400..=499).contains(&answer.status),
+                ..Judged::plain(means, format!("{says}, for which the connector has no rule"))
+            };
         };
+        let finds = self.does == Does::Lookup && rule.means == Means::Next;
+        if finds && !self.keep.values().all(|at| at.leads_everywhere(answer.body)) {
+            let why = format!("{says}, and the id is not where it should be");
+            return Judged::plain(Means::Failed, why);
+        }
         let keep = |(name, pointer): (&String, &Pointer)| (name.clone(), pointer.texts(answer.body));
         Judged {
             says: rule
@@ -79,9 +131,50 @@ impl Step {
             kept: self.keep.iter().map(keep).collect(),
             reference: self.reference.as_ref().and_then(|at| at.texts(answer.body).pop()),
             canonical: answer.canonical.map(str::to_owned),
+            is_refused: rule.means.is_refusal(),
             ..Judged::plain(rule.means, "")
         }
     }
+}
+
+const UNREADABLE: &str = "with something that is no JSON: a page of a login or of a proxy?";
+const PAGE: &str = "with a page for people, which is no answer of its interface: is the address right?";
+pub(super) const NO_LIST: &str = "without the list that tells who is there";
+const GOES_ON: &str = "with a list that goes on, on another page";
+
+/// Whether a text is a page for people: HTML, or XML.
+fn is_page(text: &str) -> bool {
+    text.trim_start_matches('\u{feff}').trim_start().starts_with('<')
+}
+
+/// The list that stands there; `None`: there is none, which is another thing than an empty one.
+pub(super) fn only_list<'a>(at: &Pointer, within: &'a Value) -> Option<&'a [Value]> {
+    match at.find(within).as_slice() {
+        [Value::Array(elements)] => Some(elements),
+        _ => None,
+    }
+}
+
+/// Whether something stands there that leads to more: neither nothing, nor `false`, nor an empty text.
+fn goes_on(more: &Pointer, within: &Value) -> bool {
+    let leads = |value: &&Value| !matches!(value, Value::Bool(false)) && value.as_str() != Some("");
+    more.find(within).iter().any(leads)
+}
+
+/// Of several elements that are about the same person, what is furthest from being over; what is kept is kept of all.
+fn heaviest(mut judged: impl Iterator<Item = Judged>) -> Option<Judged> {
+    let first = judged.next()?;
+    Some(judged.fold(first, |sofar, one| {
+        let (mut heavier, lighter) = if one.means.weight() > sofar.means.weight() {
+            (one, sofar)
+        } else {
+            (sofar, one)
+        };
+        if heavier.means == lighter.means {
+            heavier.kept.extend(lighter.kept);
+        }
+        heavier
+    }))
 }
 
 /// What holds for every vendor, where its connector says nothing else.

@@ -1,5 +1,6 @@
 //! What a connector's file says. `docs/reference/connectors.md` describes every key.
 
+mod reach;
 mod values;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -117,7 +118,7 @@ pub enum Auth {
     /// With an access token that an authorisation server gives for a name and a secret.
     #[serde(rename = "oauth2_client_credentials")]
     ClientCredentials {
-        /// The authorisation server: a URL, or a path of `base`.
+        /// The authorisation server: a whole URL.
         token_url: Template,
         /// The name.
         client_id: Template,
@@ -130,7 +131,7 @@ pub enum Auth {
     /// With an access token that an authorisation server gives for a refresh token.
     #[serde(rename = "oauth2_refresh_token")]
     RefreshToken {
-        /// The authorisation server: a URL, or a path of `base`.
+        /// The authorisation server: a whole URL.
         token_url: Template,
         /// The name.
         client_id: Template,
@@ -229,6 +230,9 @@ pub struct Step {
     /// What the vendor calls what it did, kept as evidence.
     #[serde(default)]
     pub reference: Option<Pointer>,
+    /// How its answer is read.
+    #[serde(default)]
+    pub answers: Answers,
     /// The elements of a list that are about the person: the rules look at these alone.
     #[serde(default)]
     pub select: Option<Select>,
@@ -238,6 +242,17 @@ pub struct Step {
     /// What answers mean; the first that fits counts.
     #[serde(default, rename = "rule")]
     pub rules: Vec<Rule>,
+}
+
+/// How an answer is read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answers {
+    /// As JSON: a success with anything else in it has failed.
+    #[default]
+    Json,
+    /// As a text, which stands at the pointer "".
+    Text,
 }
 
 /// How many people are in one call.
@@ -271,6 +286,12 @@ pub struct Select {
     pub list: Pointer,
     /// Where the person's id stands within an element.
     pub has: Pointer,
+    /// Whether capital and small letters are the same in it, as in an e-mail address.
+    #[serde(default)]
+    pub ignore_case: bool,
+    /// What leads to the rest of a list that goes on, on another page: where it stands, the answer is no whole one.
+    #[serde(default)]
+    pub more: Option<Pointer>,
 }
 
 /// The outcomes of a batch.
@@ -303,40 +324,4 @@ pub struct Fact {
     /// Where it was seen.
     #[serde(default)]
     pub source: Option<String>,
-}
-
-impl Connector {
-    /// The steps that do this, with their places.
-    pub fn steps_that(&self, does: Does) -> impl Iterator<Item = (usize, &Step)> {
-        self.steps
-            .iter()
-            .enumerate()
-            .filter(move |(_, step)| step.does == does)
-    }
-
-    /// Whether it can be asked whether a person is still there.
-    pub fn can_probe(&self) -> bool {
-        self.steps_that(Does::Probe).next().is_some()
-    }
-
-    /// Whether something has to survive between its calls.
-    pub fn keeps(&self) -> bool {
-        self.steps.iter().any(|step| !step.keep.is_empty()) || self.can_poll()
-    }
-
-    /// Whether it can be asked how a job stands.
-    pub fn can_poll(&self) -> bool {
-        self.steps_that(Does::Poll).next().is_some()
-    }
-
-    /// The most people of one of its calls; `None`: one.
-    pub fn batch(&self) -> Option<Batch> {
-        let batches = self.steps.iter().filter_map(|step| step.batch);
-        batches.max_by_key(|batch| batch.count)
-    }
-
-    /// What is known from memory only.
-    pub fn unverified(&self) -> impl Iterator<Item = &Fact> {
-        self.facts.iter().filter(|fact| fact.certainty == Certainty::M)
-    }
 }

@@ -5,6 +5,7 @@ use super::{
     kept::Kept,
     language::{Connector, Step},
     request::Values,
+    template::Hole,
 };
 use crate::domain::{
     identity::{Identity, SubjectData},
@@ -52,21 +53,41 @@ impl Person {
             .map(|(_, target)| target)
     }
 
-    /// What a step is called with, each value once.
-    pub fn targets(&self, step: &Step, kept: &Kept) -> Vec<Target> {
+    /// The types of its identifiers.
+    pub fn kinds(&self) -> impl Iterator<Item = &IdentityType> {
+        self.0.iter().map(|(kind, _)| kind)
+    }
+
+    /// What a step is called with, each call once: a value that is known under two names is two calls only where the name is
+    /// part of the call.
+    pub fn targets(&self, connector: &Connector, step: &Step, kept: &Kept) -> Vec<Target> {
         if step.takes.is_empty() {
             return vec![Target {
                 kind: String::new(),
                 value: SubjectData::new(""),
             }];
         }
-        let mut targets = Vec::new();
+        let names_kind = step.uses(&Hole::Kind);
+        let mut targets: Vec<Target> = Vec::new();
         for name in &step.takes {
-            targets.extend(self.named(name).cloned());
-            targets.extend(kept.get(name).iter().map(|value| Target {
-                kind: name.clone(),
+            // An identifier that is kept for whoever asks about its job has the vendor's word all the same.
+            let identities = connector.identities.iter();
+            let word = identities
+                .filter(|(kind, _)| kind.as_str() == name)
+                .map(|(_, takes)| &takes.word)
+                .next();
+            let of_kept = kept.get(name).iter().map(|value| Target {
+                kind: word.unwrap_or(name).clone(),
                 value: value.clone(),
-            }));
+            });
+            for target in self.named(name).cloned().chain(of_kept) {
+                let is_same = |known: &Target| {
+                    known.value == target.value && (!names_kind || known.kind == target.kind)
+                };
+                if !targets.iter().any(is_same) {
+                    targets.push(target);
+                }
+            }
         }
         targets
     }

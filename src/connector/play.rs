@@ -3,6 +3,7 @@
 use super::{
     batch::Answered,
     example::{Asks, Canned, Example},
+    forms::in_form,
     kept::Kept,
     language::{Connector, Does},
     person::Person,
@@ -107,7 +108,18 @@ impl Example {
                 .any(|step| step.does == Does::Submit && step.keep.contains_key(name));
             kept.add(name, values.clone(), is_of_job);
         }
-        kept.sent = (self.asks == Asks::Poll).then(At::default);
+        if self.asks == Asks::Poll {
+            kept.begun = Some(At::default());
+            kept.sent = kept.begun;
+            // Whoever asks about a job has no identifiers but those that were kept when it was submitted.
+            for (kind, value) in &self.identities {
+                let takes = connector.identities.get(kind);
+                let form = takes.map_or(&[][..], |takes| takes.form.as_slice());
+                if let Ok(value) = in_form(value, form, None) {
+                    kept.add(kind.as_str(), vec![value.expose().to_owned()], true);
+                }
+            }
+        }
         kept
     }
 
@@ -116,6 +128,10 @@ impl Example {
         let values = made_up(connector);
         let person = Person::of(connector, &self.identities(), &values)
             .map_err(|error| Differs::NoPerson(error.to_string()))?;
+        let person = match self.asks {
+            Asks::Poll => Person::default(),
+            Asks::Erase | Asks::Probe => person,
+        };
         let mut run = Run::new(self.asks.into(), person, self.kept(connector));
         let mut answers = self.answers.iter();
         let settled = loop {
@@ -163,6 +179,7 @@ fn judged(connector: &Connector, call: &Call, canned: Option<&Canned>) -> Result
     let answer = Answer {
         status: canned.status,
         body: &canned.body,
+        text: canned.text.as_deref(),
         canonical: canned.canonical.as_deref(),
     };
     let id = call.target.value.expose();

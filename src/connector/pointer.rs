@@ -45,6 +45,23 @@ impl Pointer {
         found
     }
 
+    /// Whether it may lead to several places.
+    pub fn has_star(&self) -> bool {
+        self.0.iter().any(|part| part == "*")
+    }
+
+    /// Whether it leads to a text or a number, and from every element of the lists on its way.
+    pub fn leads_everywhere(&self, within: &Value) -> bool {
+        fn leads(value: &Value, parts: &[String]) -> bool {
+            let Some((part, rest)) = parts.split_first() else {
+                return text_of(value).is_some();
+            };
+            let found = step(value, part);
+            !found.is_empty() && found.into_iter().all(|value| leads(value, rest))
+        }
+        leads(within, &self.0)
+    }
+
     /// The same as texts: numbers in their decimal form, and nothing that is no text and no number.
     pub fn texts(&self, within: &Value) -> Vec<String> {
         self.find(within).into_iter().filter_map(text_of).collect()
@@ -95,5 +112,22 @@ mod tests {
         assert!(texts("/nothing/*/here", &answer).is_empty());
         assert_eq!(texts("", &json!("whole")), ["whole"]);
         assert!(Pointer::try_from("results".to_owned()).is_err());
+    }
+
+    #[test]
+    fn an_element_without_the_id_is_noticed() {
+        let leads = |pointer: &str, within| {
+            let pointer = Pointer::try_from(pointer.to_owned()).unwrap();
+            pointer.leads_everywhere(&within)
+        };
+        assert!(leads("/data/*/id", json!({"data": [{"id": "a"}, {"id": 7}]})));
+        assert!(!leads(
+            "/data/*/id",
+            json!({"data": [{"id": "a"}, {"name": "b"}]})
+        ));
+        assert!(!leads("/data/*/id", json!({"data": [{"id": "a"}, {"id": null}]})));
+        assert!(!leads("/data/*/id", json!({"data": []})));
+        assert!(!leads("/data/*/id", json!({})));
+        assert!(leads("/id", json!({"id": "a"})));
     }
 }

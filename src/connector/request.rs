@@ -68,7 +68,7 @@ pub struct Rendered {
     /// The path and the query.
     pub path: String,
     /// Its own headers.
-    pub headers: Vec<(String, String)>,
+    pub headers: Vec<Header>,
     /// What it brings.
     pub content: Content,
 }
@@ -78,6 +78,23 @@ impl std::fmt::Debug for Rendered {
         f.debug_struct("Rendered")
             .field("method", &self.method)
             .finish_non_exhaustive()
+    }
+}
+
+/// A header of a call.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Header {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: String,
+    /// Whether there is a secret in it.
+    pub is_secret: bool,
+}
+
+impl std::fmt::Debug for Header {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Header").field(&self.name).finish()
     }
 }
 
@@ -122,10 +139,12 @@ impl Filling<'_> {
         let missing = |name: &str| Unwritable::Missing(name.to_owned());
         Ok(match hole {
             Hole::Setting(name) => self.values.get(name).ok_or_else(|| missing(name))?.to_owned(),
-            Hole::Kept(name) => {
-                let first = self.kept.get(name).first().ok_or_else(|| missing(name))?;
-                first.expose().to_owned()
-            }
+            Hole::Kept(name) => match self.kept.get(name) {
+                [] => return Err(missing(name)),
+                [one] => one.expose().to_owned(),
+                // Which of them belongs to this call is not known, and the first is no better than the others.
+                _ => return Err(Unwritable::Several(name.clone())),
+            },
             Hole::Id => (*self.ids.first().ok_or_else(|| missing("id"))?).to_owned(),
             Hole::Ids => self.ids.join(","),
             Hole::Kind => self.kind.to_owned(),
@@ -143,6 +162,8 @@ impl Filling<'_> {
         let mut out = String::new();
         for part in &template.0 {
             match part {
+                // It stands in the file as people read it.
+                Part::Text(text) if place == Place::Parameter => out.push_str(&percent(text)),
                 Part::Text(text) => out.push_str(text),
                 Part::Hole(hole, filter) => out.push_str(&written(&self.value(hole)?, *filter, place)?),
             }
@@ -193,35 +214,30 @@ impl Filling<'_> {
     fn parameters(&self, of: &BTreeMap<String, Template>) -> Result<String, Unwritable> {
         let mut out = String::new();
         for (name, template) in of {
-            let written = self.text(template, Place::Parameter)?;
-            // What a template has besides its placeholders is encoded here: it stands in the file as people read it.
-            let name = self.text(
-                &Template::try_from(name.clone()).map_err(Unwritable::Missing)?,
-                Place::Parameter,
-            )?;
+            let name = Template::try_from(name.clone()).map_err(Unwritable::Missing)?;
             if !out.is_empty() {
                 out.push('&');
             }
-            out.push_str(&plain_parameter(&name));
+            out.push_str(&self.text(&name, Place::Parameter)?);
             out.push('=');
-            out.push_str(&plain_parameter(&written));
+            out.push_str(&self.text(template, Place::Parameter)?);
         }
         Ok(out)
     }
-}
 
-/// What a template of a parameter has besides its placeholders, whose values are encoded already.
-fn plain_parameter(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_ascii_alphanumeric() || "-._~%".contains(c) {
-            out.push(c);
-        } else {
-            let mut buffer = [0; 4];
-            out.push_str(&percent(c.encode_utf8(&mut buffer)));
+    /// The headers of a call: one of a step takes the place of the connector's of the same name.
+    fn headers(&self, connector: &Connector, step: &Step) -> Result<Vec<Header>, Unwritable> {
+        let mut headers: Vec<Header> = Vec::new();
+        for (name, template) in connector.headers.iter().chain(&step.headers) {
+            headers.retain(|known| !known.name.eq_ignore_ascii_case(name));
+            headers.push(Header {
+                name: name.clone(),
+                value: self.text(template, Place::Header)?,
+                is_secret: template.holes().any(|hole| connector.is_secret(hole)),
+            });
         }
+        Ok(headers)
     }
-    out
 }
 
 /// The date of a time in RFC 3339.
@@ -239,10 +255,6 @@ impl Step {
             path.push('?');
             path.push_str(&query);
         }
-        let mut headers = Vec::new();
-        for (name, template) in connector.headers.iter().chain(&self.headers) {
-            headers.push((name.clone(), filling.text(template, Place::Header)?));
-        }
         let content = match (&self.json, &self.form) {
             (Some(json), _) => Content::Json(filling.json(json)?.to_string()),
             (None, Some(form)) => Content::Form(filling.parameters(form)?),
@@ -252,7 +264,7 @@ impl Step {
             method: self.method.as_str(),
             base: filling.text(base, Place::Host)?,
             path,
-            headers,
+            headers: filling.headers(connector, self)?,
             content,
         })
     }

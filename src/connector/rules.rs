@@ -1,11 +1,14 @@
 //! What an answer means: by its status and by what stands in it. Whatever no rule knows has failed.
 
+mod want;
+
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::pointer::{Pointer, text_of};
+pub use self::want::Want;
+use super::pointer::Pointer;
 
 /// What an answer means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -106,6 +109,37 @@ impl Means {
     pub(super) const fn settles_nothing(self) -> bool {
         matches!(self, Self::Failed | Self::Retry | Self::Rejected | Self::NotFound)
     }
+
+    /// Whether it only says that the call did not work: whatever the answer looks like.
+    pub(super) const fn is_trouble(self) -> bool {
+        matches!(
+            self,
+            Self::Retry | Self::RateLimited | Self::Unauthorised | Self::AccountNotFound | Self::Failed
+        )
+    }
+
+    /// Whether the vendor has refused the call: what it would do to a new one is open.
+    pub(super) const fn is_refusal(self) -> bool {
+        matches!(self, Self::Failed | Self::Rejected)
+    }
+
+    /// Where several elements of an answer are about one person, the heaviest counts: nothing is over before all are.
+    pub(super) const fn weight(self) -> u8 {
+        match self {
+            Self::Erased => 0,
+            Self::Absent | Self::NotFound | Self::Gone => 1,
+            Self::Next | Self::Each => 2,
+            Self::Accepted => 3,
+            Self::Pending | Self::Do => 4,
+            Self::Present => 5,
+            Self::Retained => 6,
+            Self::Merged => 7,
+            Self::Retry | Self::RateLimited => 8,
+            Self::Rejected => 9,
+            Self::Failed => 10,
+            Self::Unauthorised | Self::AccountNotFound => 11,
+        }
+    }
 }
 
 /// Statuses: `404`, `"2xx"`, or a list of them.
@@ -182,63 +216,40 @@ impl std::fmt::Display for Statuses {
 
 impl Statuses {
     pub(super) fn has(&self, status: u16) -> bool {
-        self.0.is_empty() || self.0.iter().any(|one| (one.from..=one.to).contains(&status))
+        self.0.is_empty() || self.names(status)
     }
-}
 
-/// What has to stand somewhere.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(untagged)]
-pub enum Want {
-    /// `{ exists = true }`, `{ empty = true }`, `{ contains = "text" }`.
-    Test(Test),
-    /// One of these.
-    OneOf(Vec<Value>),
-    /// This.
-    Is(Value),
-}
-
-/// A test of what stands somewhere.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Test {
-    #[serde(default)]
-    exists: Option<bool>,
-    #[serde(default)]
-    empty: Option<bool>,
-    #[serde(default)]
-    contains: Option<String>,
-}
-
-impl Want {
-    pub(super) fn holds(&self, found: &[&Value]) -> bool {
-        match self {
-            Self::Test(test) => test.holds(found),
-            Self::OneOf(values) => found.iter().any(|value| values.contains(value)),
-            Self::Is(wanted) => found.contains(&wanted),
-        }
+    /// Whether it is one of those that are written down.
+    fn names(&self, status: u16) -> bool {
+        self.0.iter().any(|one| (one.from..=one.to).contains(&status))
     }
-}
 
-impl Test {
-    fn holds(&self, found: &[&Value]) -> bool {
-        // What is not there is no proof that there is nothing: a page of a proxy has no records either.
-        let is_empty = found.iter().all(|value| match value {
-            Value::Array(list) => list.is_empty(),
-            Value::Object(map) => map.is_empty(),
-            Value::String(text) => text.is_empty(),
-            Value::Number(number) => number.as_u64() == Some(0),
-            _ => false,
-        });
-        let contains = |wanted: &String| {
-            let has = |value: &&Value| text_of(value).is_some_and(|text| text.contains(wanted.as_str()));
-            found.iter().any(has)
-        };
-        self.exists.is_none_or(|wanted| wanted != found.is_empty())
-            && self
-                .empty
-                .is_none_or(|wanted| !found.is_empty() && wanted == is_empty)
-            && self.contains.as_ref().is_none_or(contains)
+    /// Whether one of these is a success with a body, in which anything may stand.
+    pub(super) fn has_success_with_body(&self) -> bool {
+        // 204 and 205 have none by definition.
+        (200..=299).any(|status| !matches!(status, 204 | 205) && self.has(status))
+    }
+
+    /// Whether one of these is no success.
+    pub(super) fn has_failure(&self) -> bool {
+        (400..=599).any(|status| self.has(status))
+    }
+
+    /// Whether one of these forbids the call (403), which some vendors also say of a single person.
+    pub(super) fn has_forbidden(&self) -> bool {
+        self.has(403)
+    }
+
+    /// Those of these that say nothing of a person: we were not let in, there were too many calls, the vendor is away.
+    /// `None`: no status is written down, so that it is about these too.
+    pub(super) fn not_about_anybody(&self) -> Option<Vec<u16>> {
+        let says_nothing = |status: &u16| matches!(status, 401 | 407 | 408 | 429 | 500..=599);
+        (!self.0.is_empty()).then(|| {
+            (400..=599)
+                .filter(says_nothing)
+                .filter(|status| self.names(*status))
+                .collect()
+        })
     }
 }
 
@@ -249,6 +260,8 @@ pub struct Answer<'a> {
     pub status: u16,
     /// Its body, where that is JSON.
     pub body: &'a Value,
+    /// Its body, where that is something else.
+    pub text: Option<&'a str>,
     /// The id that it says somebody is merged into.
     pub canonical: Option<&'a str>,
 }
@@ -270,6 +283,8 @@ pub struct Judged {
     pub reference: Option<String>,
     /// The id that somebody is merged into.
     pub canonical: Option<String>,
+    /// Whether the vendor itself has refused it, so that nothing has begun: not an answer that could not be read.
+    pub is_refused: bool,
 }
 
 impl Judged {
@@ -283,6 +298,7 @@ impl Judged {
             kept: Vec::new(),
             reference: None,
             canonical: None,
+            is_refused: false,
         }
     }
 }

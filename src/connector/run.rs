@@ -3,7 +3,12 @@
 //! It makes no call and reads no clock. Whatever goes wrong at one identifier of a person ends the run, so that a person is
 //! erased only where every last step has said so of every identifier.
 
-use std::collections::VecDeque;
+mod ending;
+
+use std::{
+    borrow::Cow,
+    collections::{BTreeSet, VecDeque},
+};
 
 use super::{
     kept::Kept,
@@ -11,6 +16,7 @@ use super::{
     person::{Person, Target},
     rules::{Judged, Means},
     tally::{Settled, Tally},
+    template::Hole,
 };
 use crate::domain::{identity::SubjectData, time::At};
 
@@ -43,6 +49,8 @@ pub struct Call {
     pub step: usize,
     /// What it is called with.
     pub target: Target,
+    /// Which of several jobs it is about: a name that earlier steps keep, and one of its values.
+    pub about: Vec<(String, SubjectData)>,
 }
 
 /// How often an answer may send us on to another id.
@@ -59,41 +67,60 @@ pub struct Run {
     at: Option<usize>,
     waiting: VecDeque<Call>,
     tally: Tally,
-    /// Whether a step before the last one has found something of the person.
-    was_there: bool,
+    /// What a step before the last one has just found.
+    there: Vec<SubjectData>,
     lookups: u32,
     unknown: u32,
     hops: u8,
     trouble: Option<Settled>,
     reference: Option<String>,
-    /// When a job began; kept once every call of the attempt was made, so that nobody's part is taken for begun.
-    sent: Option<At>,
+    /// The names of what was kept before it began.
+    known: BTreeSet<String>,
 }
 
 impl Run {
     /// Begins. `kept`: what earlier attempts and generations have left, already of this generation.
     pub fn new(ask: Ask, person: Person, kept: Kept) -> Self {
+        let names = kept.ids.keys().chain(kept.job.keys());
         Self {
             ask,
             person,
+            known: names.filter(|name| !kept.get(name).is_empty()).cloned().collect(),
             kept,
             is_dirty: false,
             at: None,
             waiting: VecDeque::new(),
             tally: Tally::default(),
-            was_there: false,
+            there: Vec::new(),
             lookups: 0,
             unknown: 0,
             hops: 0,
             trouble: None,
             reference: None,
-            sent: None,
         }
     }
 
     /// What is kept.
     pub const fn kept(&self) -> &Kept {
         &self.kept
+    }
+
+    /// What is kept, as a call takes it.
+    pub fn kept_for(&self, call: &Call) -> Cow<'_, Kept> {
+        if call.about.is_empty() {
+            Cow::Borrowed(&self.kept)
+        } else {
+            Cow::Owned(self.kept.with_only(&call.about))
+        }
+    }
+
+    /// The key of a call, made of that of the task's generation: the same until the vendor has refused one, because vendors
+    /// answer a key that they know as they did before.
+    pub fn key(&self, of_generation: &str) -> String {
+        match self.kept.refused {
+            0 => of_generation.to_owned(),
+            refused => format!("{of_generation}-{refused}"),
+        }
     }
 
     /// What the vendor calls what it did.
@@ -122,17 +149,71 @@ impl Run {
                 return Next::Call(call);
             }
             let Some(step) = self.step_after(connector, self.at) else {
-                if let Some(sent) = self.sent.take() {
-                    self.kept.sent.get_or_insert(sent);
+                let settled = self.settled(connector);
+                if settled == Settled::Accepted && self.kept.sent.is_none() && self.kept.begun.is_some() {
+                    // Once every call of the attempt was made, so that nobody's part is taken for begun.
+                    self.kept.sent = self.kept.begun;
+                    self.kept.retained.clone_from(&self.tally.retained);
                     self.is_dirty = true;
                 }
-                let settled = self.settled();
                 return self.end(settled);
             };
             self.at = Some(step);
-            let targets = self.person.targets(&connector.steps[step], &self.kept);
-            self.waiting = targets.into_iter().map(|target| Call { step, target }).collect();
+            self.call_all(connector, step);
         }
+    }
+
+    /// Has a step called with everything that it takes.
+    fn call_all(&mut self, connector: &Connector, place: usize) {
+        let step = &connector.steps[place];
+        for target in self.person.targets(connector, step, &self.kept) {
+            if step.does == Does::Submit && self.kept.has_job_of(step.keep.keys(), &target.value) {
+                // An earlier attempt has submitted it, and another identifier failed.
+                self.tally.accepted += 1;
+                continue;
+            }
+            for about in self.jobs_of(step, &target) {
+                self.waiting.push_back(Call {
+                    step: place,
+                    target: target.clone(),
+                    about,
+                });
+            }
+        }
+    }
+
+    /// Which jobs a poll has to ask about: a call for each.
+    fn jobs_of(&self, step: &Step, target: &Target) -> Vec<Vec<(String, SubjectData)>> {
+        let mut jobs = vec![Vec::new()];
+        if step.does != Does::Poll {
+            return jobs;
+        }
+        for name in step.kept_names() {
+            let is_own = step.takes.contains(&name) && self.kept.get(&name).contains(&target.value);
+            let values = if is_own {
+                vec![target.value.clone()]
+            } else {
+                self.kept.of_target(&name, &target.value)
+            };
+            // What was not kept is missing where the call is written, which says so.
+            if values.is_empty() {
+                continue;
+            }
+            jobs = jobs
+                .into_iter()
+                .flat_map(|job| {
+                    values.iter().map({
+                        let name = name.clone();
+                        move |value| {
+                            let mut job = job.clone();
+                            job.push((name.clone(), value.clone()));
+                            job
+                        }
+                    })
+                })
+                .collect();
+        }
+        jobs
     }
 
     fn end(&mut self, settled: Settled) -> Next {
@@ -155,33 +236,11 @@ impl Run {
             // Whoever probes by an id that is not known looks it up first.
             (Ask::Probe, Does::Lookup) => step.keep.keys().any(|name| {
                 let mut probes = connector.steps_that(Does::Probe);
-                self.kept.get(name).is_empty() && probes.any(|(_, probe)| probe.takes.contains(name))
+                !self.known.contains(name) && probes.any(|(_, probe)| probe.takes.contains(name))
             }),
             _ => false,
         };
         (first..connector.steps.len()).find(|place| is_asked(&connector.steps[*place]))
-    }
-
-    fn settled(&self) -> Settled {
-        let known_before = self.kept.erased;
-        let mut tally = self.tally.clone();
-        if tally.erased == 0 && tally.not_found > 0 && known_before > 0 {
-            // An earlier attempt has erased what this one does not find.
-            tally.erased = known_before;
-        }
-        if let Some(settled) = tally.settled(self.was_there) {
-            return settled;
-        }
-        if self.lookups > 0 && self.lookups == self.unknown {
-            return match self.ask {
-                Ask::Probe => Settled::Absent,
-                _ if known_before > 0 => Settled::Erased {
-                    records: known_before,
-                },
-                _ => Settled::NotFound,
-            };
-        }
-        Settled::Failed("none of the person's identifiers led to a call that could settle it".to_owned())
     }
 
     /// Takes what a call was answered.
@@ -191,19 +250,27 @@ impl Run {
             judged.means,
             Means::Next | Means::Erased | Means::Accepted | Means::Present
         ) {
-            self.keep(step, judged.kept);
+            self.keep(step, &call.target.value, judged.kept);
         }
         if let Some(reference) = judged.reference {
             self.reference = Some(reference);
         }
+        if judged.is_refused && step.uses(&Hole::Key) {
+            self.kept.refused = self.kept.refused.saturating_add(1);
+            self.is_dirty = true;
+        }
+        if judged.means != Means::Merged {
+            self.hops = 0;
+        }
         let says = judged.says;
         match judged.means {
-            Means::Next => self.passed(step, says),
+            Means::Next => self.passed(step, call),
             Means::Gone => {}
             Means::NotFound if step.does == Does::Lookup => {
                 self.lookups += 1;
                 self.unknown += 1;
             }
+            Means::NotFound if self.there.contains(&call.target.value) => self.tally.vanished += 1,
             Means::NotFound => self.tally.not_found += 1,
             Means::Erased => self.tally.erased += 1,
             Means::Accepted => {
@@ -241,17 +308,24 @@ impl Run {
         self.trouble = Some(with);
     }
 
-    fn keep(&mut self, step: &Step, kept: Vec<(String, Vec<String>)>) {
-        let is_of_job = step.does == Does::Submit;
+    fn keep(&mut self, step: &Step, target: &SubjectData, kept: Vec<(String, Vec<String>)>) {
         for (name, values) in kept {
-            self.is_dirty |= self.kept.add(&name, values, is_of_job);
+            if values.is_empty() {
+                continue;
+            }
+            self.is_dirty |= if step.does == Does::Submit {
+                self.kept.add_job(&name, target, values)
+            } else {
+                self.kept.add(&name, values, false)
+            };
         }
     }
 
     /// A job begins. Whoever asks about it later has no identifiers but those that are kept.
     fn submitted(&mut self, connector: &Connector, now: At) {
         for (_, poll) in connector.steps_that(Does::Poll) {
-            self.sent.get_or_insert(now);
+            self.is_dirty |= self.kept.begun.is_none();
+            self.kept.begun.get_or_insert(now);
             for name in &poll.takes {
                 let given = self.person.named(name);
                 let given: Vec<String> = given.map(|target| target.value.expose().to_owned()).collect();
@@ -260,21 +334,15 @@ impl Run {
         }
     }
 
-    fn passed(&mut self, step: &Step, says: String) {
+    fn passed(&mut self, step: &Step, call: &Call) {
         match step.does {
-            Does::Lookup => {
-                self.lookups += 1;
-                let found = step.keep.keys().all(|name| !self.kept.get(name).is_empty());
-                if !found {
-                    self.stop(Settled::Failed(format!(
-                        "{says}, and the id is not where it should be"
-                    )));
-                }
-            }
+            Does::Lookup => self.lookups += 1,
             // A list that somebody is put on says nothing of what there is.
             Does::Suppress => {}
             Does::Run => self.tally.pending += 1,
-            Does::Delete | Does::Submit | Does::Poll | Does::Probe => self.was_there = true,
+            Does::Delete | Does::Submit | Does::Poll | Does::Probe => {
+                self.there.push(call.target.value.clone());
+            }
         }
     }
 
@@ -295,6 +363,7 @@ impl Run {
         self.waiting.push_front(Call {
             step: call.step,
             target,
+            about: call.about.clone(),
         });
     }
 
@@ -307,6 +376,7 @@ impl Run {
             Some(step) => self.waiting.push_front(Call {
                 step,
                 target: call.target.clone(),
+                about: call.about.clone(),
             }),
             None => self.stop(Settled::Failed(says)),
         }

@@ -35,11 +35,13 @@ pub enum Settled {
     Absent,
 }
 
-/// What last steps, polls and probes have said so far.
+/// What last steps, polls and probes have said so far, each of one of the person's identifiers.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Tally {
     pub(super) erased: u64,
     pub(super) not_found: u64,
+    /// Not found by the last step, and found by one just before it.
+    pub(super) vanished: u64,
     pub(super) accepted: u64,
     pub(super) pending: u64,
     pub(super) absent: u64,
@@ -48,19 +50,25 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// What it comes to; `None`: nothing was said.
-    pub(super) fn settled(&self, was_there: bool) -> Option<Settled> {
+    /// What it comes to: of several identifiers, what is furthest from being over. `None`: nothing was said.
+    ///
+    /// `is_asked_about`: whether what is accepted is asked about later; what the vendor keeps is remembered until then.
+    pub(super) fn settled(&self, is_asked_about: bool) -> Option<Settled> {
         if self.present {
             return Some(Settled::Present);
         }
-        if let Some(basis) = &self.retained {
-            return Some(Settled::Retained { basis: basis.clone() });
+        if self.vanished > 0 {
+            let why = "the last step does not find what an earlier one has just found";
+            return Some(Settled::Retry(why.to_owned()));
         }
         if self.pending > 0 {
             return Some(Settled::Pending);
         }
-        if self.accepted > 0 {
+        if self.accepted > 0 && (is_asked_about || self.retained.is_none()) {
             return Some(Settled::Accepted);
+        }
+        if let Some(basis) = &self.retained {
+            return Some(Settled::Retained { basis: basis.clone() });
         }
         if self.erased > 0 {
             return Some(Settled::Erased { records: self.erased });
@@ -68,13 +76,6 @@ impl Tally {
         if self.absent > 0 {
             return Some(Settled::Absent);
         }
-        if self.not_found > 0 {
-            return Some(if was_there {
-                Settled::Retry("the last step does not find what an earlier one has just found".to_owned())
-            } else {
-                Settled::NotFound
-            });
-        }
-        None
+        (self.not_found > 0).then_some(Settled::NotFound)
     }
 }

@@ -168,6 +168,9 @@ pub enum Unwritable {
     /// It is not there.
     #[error("there is no value for {0}")]
     Missing(String),
+    /// There are several, and the call takes one.
+    #[error("there are several values for {{kept.{0}}}, and which of them belongs to this call is not known")]
+    Several(String),
     /// It has a character that nothing should have.
     #[error("a value with a NUL cannot be sent")]
     Nul,

@@ -3,7 +3,11 @@
 //!
 //! Only what it is stands here. Events are read in `wire::source`.
 
+mod place;
+
 use std::fmt;
+
+pub use self::place::{BadPlace, Place, Pointer};
 
 use super::{
     calendar::Regime,
@@ -60,103 +64,49 @@ impl Format {
     }
 }
 
-/// Why a text is no place in an event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum BadPlace {
-    /// It begins with something else.
-    #[error(
-        "expected a JSON pointer, which begins with /, such as /data/customerId, or header: and a header's name"
-    )]
-    Start,
-    /// A `~` that escapes nothing.
-    #[error("expected a JSON pointer, in which ~ is written ~0 and / is written ~1")]
-    Escape,
-    /// What follows `header:` is no name of a header.
-    #[error("expected the name of a header after header:")]
-    Header,
-}
-
-/// A JSON pointer (RFC 6901).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pointer {
-    text: String,
-    steps: Vec<String>,
-}
-
-impl Pointer {
-    /// Reads it.
-    pub fn parse(text: &str) -> Result<Self, BadPlace> {
-        let steps = text.strip_prefix('/').ok_or(BadPlace::Start)?;
-        let steps: Result<Vec<String>, BadPlace> = steps.split('/').map(unescaped).collect();
-        Ok(Self {
-            text: text.to_owned(),
-            steps: steps?,
-        })
-    }
-
-    /// The keys and indexes on the way, from the outermost.
-    pub fn steps(&self) -> &[String] {
-        &self.steps
-    }
-}
-
-fn unescaped(step: &str) -> Result<String, BadPlace> {
-    let mut parts = step.split('~');
-    let mut whole = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        match part.split_at_checked(1) {
-            Some(("0", rest)) => whole.extend(["~", rest]),
-            Some(("1", rest)) => whole.extend(["/", rest]),
-            _ => return Err(BadPlace::Escape),
-        }
-    }
-    Ok(whole)
-}
-
-/// Where something lies in an event.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
-    /// In its document.
-    Pointer(Pointer),
-    /// In a header of its record or of its call; in lower case.
-    Header(String),
-}
-
-impl Place {
-    /// Reads it: a pointer, or `header:` and a name.
-    pub fn parse(text: &str) -> Result<Self, BadPlace> {
-        let Some(name) = text.strip_prefix("header:") else {
-            return Pointer::parse(text).map(Self::Pointer);
-        };
-        let is_name = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-        if name.is_empty() || !name.bytes().all(is_name) {
-            return Err(BadPlace::Header);
-        }
-        Ok(Self::Header(name.to_ascii_lowercase()))
-    }
-
-    /// Whether it is this place of the document.
-    pub fn is_pointer(&self, text: &str) -> bool {
-        matches!(self, Self::Pointer(pointer) if pointer.text == text)
-    }
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Pointer(pointer) => f.write_str(&pointer.text),
-            Self::Header(name) => write!(f, "header:{name}"),
-        }
-    }
-}
-
 /// What has to stand at a place for an event to be taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Condition {
     /// Where.
     pub place: Place,
+    /// What.
+    pub wanted: Wanted,
+}
+
+/// What a condition asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
     /// One of these; numbers and booleans by their text.
-    pub any_of: Vec<String>,
+    AnyOf(Vec<String>),
+    /// Anything but null, or nothing at all.
+    Present(bool),
+}
+
+impl Wanted {
+    /// Whether this text is asked for by name.
+    pub fn names(&self, text: &str) -> bool {
+        matches!(self, Self::AnyOf(any_of) if any_of.iter().any(|wanted| wanted == text))
+    }
+}
+
+impl fmt::Display for Wanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AnyOf(any_of) => f.write_str(&any_of.join(" or ")),
+            Self::Present(true) => f.write_str("anything"),
+            Self::Present(false) => f.write_str("nothing"),
+        }
+    }
+}
+
+/// What a source makes of records without a value, by which an upstream says that a key is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Tombstones {
+    /// They say nothing that concerns anybody here.
+    #[default]
+    Skipped,
+    /// They are the events, and all other records are left out.
+    Only,
 }
 
 /// A field of the command that is read from an event.
@@ -274,6 +224,8 @@ pub struct Source {
     pub name: String,
     /// How its events are written.
     pub format: Format,
+    /// What it makes of tombstones.
+    pub tombstones: Tombstones,
     /// All of these have to hold for an event to be taken.
     pub when: Vec<Condition>,
     /// What its commands have in common.
@@ -289,13 +241,17 @@ impl Source {
         mapping.map(|mapping| &mapping.place)
     }
 
+    /// Every place that is looked at.
+    pub fn places(&self) -> impl Iterator<Item = &Place> {
+        let conditions = self.when.iter().map(|condition| &condition.place);
+        conditions.chain(self.map.iter().map(|mapping| &mapping.place))
+    }
+
     /// The headers that are read of its events; a message that is kept without them would be another one.
     pub fn headers(&self) -> impl Iterator<Item = &str> {
-        let conditions = self.when.iter().map(|condition| &condition.place);
-        let places = conditions.chain(self.map.iter().map(|mapping| &mapping.place));
-        places.filter_map(|place| match place {
+        self.places().filter_map(|place| match place {
             Place::Header(name) => Some(name.as_str()),
-            Place::Pointer(_) => None,
+            Place::Pointer(_) | Place::Key(_) => None,
         })
     }
 
@@ -306,49 +262,6 @@ impl Source {
             .when
             .iter()
             .find(|condition| condition.place.is_pointer("/op"));
-        on_op.is_some_and(|condition| condition.any_of.iter().any(|op| op == "r"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pointer_is_read_as_rfc_6901_says() {
-        let cases: [(&str, &[&str]); 5] = [
-            ("/type", &["type"]),
-            ("/data/customerId", &["data", "customerId"]),
-            ("/a~1b/m~0n", &["a/b", "m~n"]),
-            ("/", &[""]),
-            ("/list/0", &["list", "0"]),
-        ];
-        for (text, steps) in cases {
-            assert_eq!(Pointer::parse(text).unwrap().steps(), steps, "{text}");
-        }
-    }
-
-    #[test]
-    fn wrong_place_is_refused_with_what_was_expected() {
-        let cases = [
-            ("", BadPlace::Start),
-            ("type", BadPlace::Start),
-            ("$.type", BadPlace::Start),
-            ("/a~", BadPlace::Escape),
-            ("/a~2", BadPlace::Escape),
-            ("header:", BadPlace::Header),
-            ("header:a b", BadPlace::Header),
-        ];
-        for (text, expected) in cases {
-            assert_eq!(Place::parse(text), Err(expected), "{text}");
-        }
-    }
-
-    #[test]
-    fn header_is_found_in_either_case() {
-        assert_eq!(
-            Place::parse("header:X-Shopify-Topic"),
-            Ok(Place::Header("x-shopify-topic".to_owned()))
-        );
+        on_op.is_some_and(|condition| condition.wanted.names("r"))
     }
 }

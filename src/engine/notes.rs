@@ -1,7 +1,7 @@
 //! What a connector has to remember of a task between its calls: sealed under the key of the task's request, so that it is
 //! forgotten with the request's identifiers.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use zeroize::Zeroizing;
 
@@ -23,10 +23,11 @@ impl Engine {
             return Ok(HashMap::new());
         }
         let keys = self.wrapped_keys(&requests).await?;
+        let wanted: HashSet<&OfTask> = tasks.iter().collect();
         let mut found = HashMap::new();
         for row in rows {
             let of = (row.request_id, row.task_id);
-            if let Some(key) = keys.get(&row.request_id).filter(|_| tasks.contains(&of)) {
+            if let Some(key) = keys.get(&row.request_id).filter(|_| wanted.contains(&of)) {
                 let plain = self
                     .vault
                     .open_note(row.request_id, row.task_id, key, &row.sealed)?;

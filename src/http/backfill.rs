@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{Json, extract::State};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::{
     Api,
@@ -15,21 +15,10 @@ use super::{
     query::Lane,
 };
 use crate::{
-    domain::{ids::ProcessorId, time::At, words::DeadLetterReason},
+    domain::{ids::ProcessorId, time::At},
     engine::operations::backfill::{Backfill, BackfillStep, Backfilled},
-    wire::Rejection,
+    wire::api::{self, BackfillAsked},
 };
-
-/// What is asked for.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(default)]
-#[schemars(rename = "BackfillAsked")]
-struct Asked {
-    /// Only requests that were received since then.
-    since: Option<At>,
-    /// Whether it only counts.
-    dry_run: bool,
-}
 
 /// What came of it.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -47,7 +36,7 @@ pub(super) fn calls() -> Calls {
     Calls::new().post("/v1/processors/{id}/backfill", backfill, |call| {
         call.says("Offers requests to a processor that was registered later")
             .details("Asked twice, it changes nothing. With `dry_run` it only counts.")
-            .optional_body::<Asked>()
+            .optional_body::<BackfillAsked>()
             .answers::<BackfillAnswer>(200, "What was offered, and what cannot be offered any more.")
     })
 }
@@ -61,14 +50,7 @@ pub(super) async fn backfill(
 ) -> Result<Json<BackfillAnswer>, Problem> {
     // It is about every tenant's requests.
     caller.check_unlimited()?;
-    let Asked { since, dry_run } = if bytes.is_empty() {
-        Asked::default()
-    } else {
-        serde_json::from_slice(&bytes).map_err(|error| {
-            let detail = format!("expected {{\"since\": a time, \"dry_run\": true or false}}: {error}");
-            Rejection::new(DeadLetterReason::Schema, detail)
-        })?
-    };
+    let BackfillAsked { since, dry_run } = api::parse_backfill(&bytes)?;
     let asked = Backfill {
         processor,
         since,

@@ -29,7 +29,7 @@ use crate::{
         time::At,
         words::{CommandKind, DeadLetterReason},
     },
-    engine::dead_letters::redriving::{NotRedriven, Redriven},
+    engine::dead_letters::redriving::{NotPublished, NotRedriven, Redriven},
     store::{DeadLetter, DeadLetterFilter},
     view::dead_letter::{DeadLetterView, RedrivenView, why_without_payload},
     wire::{
@@ -63,11 +63,15 @@ pub(super) fn calls() -> Calls {
         })
         .post("/v1/dead-letters/{id}/redrive", redrive, |call| {
             call.says("Publishes the original bytes of a dead letter to their topic again")
+                .details("The event of a source is published as the command that it becomes, to the topic of commands.")
                 .optional_body::<bodies::ReasonBody>()
                 .answers::<RedrivenView<'_>>(200, "It is published again, and confirmed.")
                 .problem(409, "closed", "It is not open any more.")
                 .problem(409, "not_kept", "Nothing is kept of what it says.")
                 .problem(409, "no_topic", "Its topic is not there any more.")
+                .problem(409, "not_read", "Nothing reads its topic any more.")
+                .problem(409, "unmapped", "Its source still cannot map it.")
+                .problem(409, "skipped", "The sources of its topic leave it out now.")
         })
         .post("/v1/dead-letters/{id}/close", close, |call| {
             call.says("Closes a dead letter: nothing is to be done about it")
@@ -257,15 +261,23 @@ fn not_redriven(id: Uuid, error: NotRedriven) -> Problem {
                 why_without_payload(&letter)
             ),
         ),
-        NotRedriven::NotPublished { source, .. } if source.is_missing_topic() => {
-            conflict("no_topic", source.into_inner().to_string())
-        }
-        NotRedriven::NotPublished { source, .. } => {
-            tracing::warn!(letter = %id, error = &source as &dyn std::error::Error, "a dead letter is not redriven");
-            Problem::unavailable(
-                "it was not published, or nobody knows: Kafka does not confirm it. It stays open; try again later",
-            )
-        }
+        NotRedriven::NotPublished { source, .. } => match source {
+            NotPublished::MissingTopic(why) => conflict("no_topic", why.to_string()),
+            NotPublished::NotRead(_) => conflict("not_read", source.to_string()),
+            NotPublished::Unmapped { .. } => conflict("unmapped", source.to_string()),
+            NotPublished::Skipped(_) => conflict("skipped", source.to_string()),
+            NotPublished::Unconfirmed(_) | NotPublished::NotNow(_) => {
+                tracing::warn!(letter = %id, error = &source as &dyn std::error::Error, "a dead letter is not redriven");
+                Problem::unavailable(match source {
+                    NotPublished::NotNow(_) => {
+                        "the schema registry of its source cannot be used just now. It stays open"
+                    }
+                    _ => {
+                        "it was not published, or nobody knows: Kafka does not confirm it. It stays open; try again later"
+                    }
+                })
+            }
+        },
         NotRedriven::Headers(_) => {
             tracing::error!(letter = %id, %error, "a dead letter is not redriven");
             Problem::internal()

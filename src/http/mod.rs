@@ -51,6 +51,7 @@ pub mod tls;
 mod unreadable;
 
 use std::{
+    borrow::Cow,
     fmt, io,
     net::{SocketAddr, TcpListener},
     pin::Pin,
@@ -205,6 +206,8 @@ struct Api {
     registry_file: Option<RegistryFile>,
     /// What publishes messages again that could not be taken in.
     republish: Option<Arc<dyn Republish>>,
+    /// What machines read of the API.
+    openapi: Cow<'static, str>,
     /// Where others reach this listener, without a slash at its end.
     public_url: String,
     commands: Batcher<Commands>,
@@ -262,6 +265,7 @@ pub async fn serve(config: &Http, state: State, shutdown: CancellationToken) -> 
         controller,
         registry_file,
         republish,
+        openapi: openapi::with(sources::described(&sources)),
         public_url,
         commands,
         acks,

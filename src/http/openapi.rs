@@ -5,14 +5,21 @@
 mod operation;
 mod shared;
 
-use std::sync::LazyLock;
+use std::{
+    borrow::Cow,
+    sync::{Arc, LazyLock},
+};
 
-use axum::http::header;
+use axum::{extract::State, http::header};
 use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use self::operation::Operation;
-use super::{calls::Calls, described};
+use super::{
+    Api,
+    calls::{Call, Calls},
+    described,
+};
 
 /// What the API is, for whoever reads its description first.
 const ABOUT: &str = "Takes in commands to erase or anonymize people's data, fans them out to every processor, and says of each \
@@ -22,7 +29,21 @@ const ABOUT: &str = "Takes in commands to erase or anonymize people's data, fans
                      sent. Lists come in pages: go on with `next_cursor` until it is null.";
 
 /// What cannot be done about a description at run time.
-static TEXT: LazyLock<String> = LazyLock::new(|| format!("{:#}\n", document()));
+static TEXT: LazyLock<String> = LazyLock::new(|| text_of(described()));
+
+fn text_of(calls: Vec<Call>) -> String {
+    format!("{:#}\n", document(calls))
+}
+
+/// The description of an API that has these calls besides: those of the configuration's sources.
+pub(super) fn with(besides: Vec<Call>) -> Cow<'static, str> {
+    if besides.is_empty() {
+        return Cow::Borrowed(&TEXT);
+    }
+    let mut all = described();
+    all.extend(besides);
+    Cow::Owned(text_of(all))
+}
 
 /// This call.
 pub(super) fn calls() -> Calls {
@@ -33,11 +54,12 @@ pub(super) fn calls() -> Calls {
 }
 
 /// `GET /openapi.json`
-async fn serve() -> ([(header::HeaderName, &'static str); 1], &'static str) {
-    ([(header::CONTENT_TYPE, "application/json")], TEXT.as_str())
+async fn serve(State(api): State<Arc<Api>>) -> ([(header::HeaderName, &'static str); 1], String) {
+    let text = api.openapi.clone().into_owned();
+    ([(header::CONTENT_TYPE, "application/json")], text)
 }
 
-/// The description, as the file `schemas/openapi.json` has it.
+/// The description, as the file `schemas/openapi.json` has it: without calls that depend on a configuration.
 pub fn text() -> &'static str {
     &TEXT
 }
@@ -75,10 +97,10 @@ impl Schemas {
     }
 }
 
-fn document() -> Value {
+fn document(calls: Vec<Call>) -> Value {
     let mut schemas = Schemas::new();
     let mut paths = Map::new();
-    for call in described() {
+    for call in calls {
         let path = paths
             .entry(call.path)
             .or_insert_with(|| Value::Object(Map::new()));
@@ -109,7 +131,7 @@ fn document() -> Value {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::calls::Call, *};
+    use super::*;
 
     fn name_of(call: &Call) -> String {
         format!("{} {}", call.method.to_ascii_uppercase(), call.path)
@@ -150,7 +172,7 @@ mod tests {
 
     #[test]
     fn problem_of_several_calls_is_written_once() {
-        let document = document();
+        let document = document(described());
         let shared = document["components"]["responses"].as_object().unwrap();
         let not_found = &document["paths"]["/v1/requests/{id}"]["get"]["responses"]["404"]["$ref"];
         assert_eq!(*not_found, "#/components/responses/Problem404NotFound");

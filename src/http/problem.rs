@@ -106,6 +106,11 @@ impl Problem {
     pub(super) fn unavailable(detail: &str) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
     }
+
+    /// Whether it says nothing of what was sent, and trying again helps.
+    pub(super) fn is_unavailable(&self) -> bool {
+        self.status == StatusCode::SERVICE_UNAVAILABLE.as_u16()
+    }
 }
 
 /// `no_processor` reads "No processor".

@@ -3,6 +3,7 @@
 //! Nothing of a call is looked at before its signature is verified over the bytes as they came. What it then says becomes a
 //! command, and goes the way of commands.
 
+mod description;
 mod signature;
 
 use std::sync::Arc;
@@ -16,6 +17,8 @@ use axum::{
 };
 use serde_json::json;
 
+pub(super) use self::description::described;
+
 use super::{
     Api,
     body::Payload,
@@ -24,28 +27,26 @@ use super::{
 };
 use crate::{
     config::Signature,
-    domain::{source::Source, words::DeadLetterReason},
+    domain::words::DeadLetterReason,
     engine::prepare::Arrival,
-    transport::schema_registry::SchemaRegistry,
+    transport::event_reader::EventReader,
     wire::{
         Envelope, Rejection,
-        source::{Carrier, Event, Outcome, framed, read},
+        source::{Carrier, Event},
     },
 };
 
 /// A source that calls.
 #[derive(Debug)]
 pub struct HttpSource {
-    /// What its events become.
-    pub definition: Arc<Source>,
     /// Its name, for its commands.
     pub name: Arc<str>,
     /// Where it calls.
     pub path: String,
     /// How its calls are signed.
     pub signature: Signature,
-    /// Who has the schemas that its events name.
-    pub registry: Option<Arc<SchemaRegistry>>,
+    /// What its events become.
+    pub reader: EventReader,
 }
 
 /// The routes of these sources, beside those of the API. The configuration lets them lie only where nothing of Lacuna's own does.
@@ -87,48 +88,32 @@ async fn take(
     let named = headers
         .iter()
         .map(|(name, value)| (name.as_str(), Some(value.as_bytes())));
-    let event = Event::new(named, Some(bytes), Carrier::Call);
-    let outcome = match &source.registry {
-        Some(registry) => by_schema(source, registry, &event, bytes).await?,
-        None => read(&source.definition, &event, None),
-    };
-    let command = match outcome {
-        Outcome::Command(command) => command,
-        Outcome::Skipped(skip) => {
-            count("skipped");
-            return Ok(Json(json!({ "skipped": true, "why": skip.to_string() })).into_response());
-        }
-        Outcome::Refused(rejection) => {
+    let headers_count = source.signature.scheme.covers_headers();
+    let event = Event::new(named, Some(bytes), Carrier::Call { headers_count });
+    let heard = source.reader.read(&event).await.map_err(|away| {
+        tracing::warn!(source = %source.name, %away, "a call could not be read");
+        count("unavailable");
+        Problem::unavailable("the schema registry cannot be used just now")
+    })?;
+    let command = match heard.taken {
+        Some((_, command)) => command.map_err(|rejection| {
             count("refused");
-            return Err(rejection.into());
+            Problem::from(rejection)
+        })?,
+        None => {
+            count("skipped");
+            let whys = heard.skipped.iter().map(|(_, skip)| skip.to_string());
+            let why = whys.collect::<Vec<_>>().join("; ");
+            return Ok(Json(json!({ "skipped": true, "why": why })).into_response());
         }
     };
     let taken = carry_out(source, api, headers, &event, &command).await;
-    count(if taken.is_ok() { "taken" } else { "refused" });
+    count(match &taken {
+        Ok(_) => "taken",
+        Err(problem) if problem.is_unavailable() => "unavailable",
+        Err(_) => "refused",
+    });
     taken
-}
-
-/// Reads an event by the schema that it names.
-async fn by_schema(
-    source: &HttpSource,
-    registry: &SchemaRegistry,
-    event: &Event<'_>,
-    bytes: &[u8],
-) -> Result<Outcome, Problem> {
-    let id = match framed(bytes) {
-        Ok(framed) => framed.id,
-        Err(rejection) => return Ok(Outcome::Refused(rejection)),
-    };
-    match registry.schema(id, source.definition.template.kind).await {
-        Ok(Ok(schema)) => Ok(read(&source.definition, event, Some(&schema))),
-        Ok(Err(rejection)) => Ok(Outcome::Refused(rejection)),
-        Err(away) => {
-            tracing::warn!(source = %source.name, %away, "a call could not be read");
-            Err(Problem::unavailable(
-                "the schema registry cannot be used just now",
-            ))
-        }
-    }
 }
 
 async fn carry_out(

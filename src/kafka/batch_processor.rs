@@ -82,11 +82,11 @@ pub trait Work: Send + Sync + 'static {
     fn name(&self) -> &'static str {
         Self::NAME
     }
-    /// Reads one record, on the polling thread.
-    fn read<M: Message>(&self, record: &M, tenant_default: &Tenant) -> Reading<Self::Item>;
+    /// Reads one record, on the polling thread. `incarnation`: which log of its topic's name it comes from.
+    fn read<M: Message>(&self, record: &M, incarnation: u32, tenant_default: &Tenant) -> Reading<Self::Item>;
     /// What is kept of the headers of a record that is refused.
     fn kept_headers<M: Message>(&self, record: &M) -> KeptHeaders {
-        KeptHeaders::of(headers_of(record))
+        KeptHeaders::of_record(headers_of(record), record.key())
     }
     /// Decides a batch of new messages.
     async fn decide(&self, arrivals: &[Arrival<Self::Item>]) -> Result<Effects, EngineError>;
@@ -116,7 +116,7 @@ impl Work for Intake {
     const NAME: &'static str = "intake";
     const WINDOW: Window = Window::COMMANDS;
 
-    fn read<M: Message>(&self, record: &M, tenant_default: &Tenant) -> Reading<PreparedCommand> {
+    fn read<M: Message>(&self, record: &M, _: u32, tenant_default: &Tenant) -> Reading<PreparedCommand> {
         let channel = if record.topic() == self.control_topic {
             Channel::Control
         } else {
@@ -159,7 +159,7 @@ impl Work for Settle {
     const NAME: &'static str = "settle";
     const WINDOW: Window = Window::ACKS;
 
-    fn read<M: Message>(&self, record: &M, tenant_default: &Tenant) -> Reading<PreparedAck> {
+    fn read<M: Message>(&self, record: &M, _: u32, tenant_default: &Tenant) -> Reading<PreparedAck> {
         read_message(record, tenant_default, |payload, envelope| {
             self.engine
                 .settlement()
@@ -186,7 +186,7 @@ impl Work for Backups {
     // They are few, and up to fifty of them share a transaction.
     const WINDOW: Window = Window::COMMANDS;
 
-    fn read<M: Message>(&self, record: &M, tenant_default: &Tenant) -> Reading<PreparedBackup> {
+    fn read<M: Message>(&self, record: &M, _: u32, tenant_default: &Tenant) -> Reading<PreparedBackup> {
         read_message(record, tenant_default, |payload, envelope| {
             self.engine.backup_events().prepare_backup(payload, envelope)
         })

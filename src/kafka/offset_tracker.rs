@@ -55,6 +55,12 @@ pub struct Before {
 }
 
 impl OffsetTracker {
+    /// Which log of its name a partition's records come from; `None`: it is not read.
+    pub fn incarnation(&mut self, states: &PartitionStates, topic: &str, partition: i32) -> Option<u32> {
+        let read = self.tracked(states, topic, partition).read.as_ref();
+        read.map(|read| read.incarnation)
+    }
+
     /// A record comes that is no message here: what comes next follows the message before it. Whether its log has gone back.
     pub fn pass(&mut self, states: &PartitionStates, topic: &str, partition: i32, offset: i64) -> bool {
         let Some(read) = self.tracked(states, topic, partition).read.as_mut() else {

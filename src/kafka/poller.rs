@@ -164,7 +164,10 @@ impl<W: Work> Poller<W> {
     fn take<M: Message>(&self, record: &M, tracker: &mut OffsetTracker) -> Taken<W::Item> {
         let (partition, offset) = (record.partition(), record.offset());
         let states = &self.assignment.states;
-        let content = match self.work.read(record, &self.tenant_default) {
+        let Some(incarnation) = tracker.incarnation(states, record.topic(), partition) else {
+            return Taken::NotRead;
+        };
+        let content = match self.work.read(record, incarnation, &self.tenant_default) {
             Reading::Message(content) => content,
             Reading::NotNow => return Taken::NotNow,
             Reading::Nothing => {

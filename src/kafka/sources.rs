@@ -17,7 +17,7 @@ use super::{
     batch_window::Window,
 };
 use crate::{
-    domain::{command::Command, ids::Tenant, source::Source, words::DeadLetterReason},
+    domain::{command::Command, ids::Tenant},
     engine::{
         Engine, EngineError,
         dry_run::DryRun,
@@ -25,29 +25,18 @@ use crate::{
         intake::Verdict,
         prepare::{Arrival, PreparedCommand},
     },
-    transport::schema_registry::SchemaRegistry,
+    transport::event_reader::{EventReader, EventSource, Heard},
     wire::{
         Envelope, KeptHeaders, Rejection,
-        source::{Carrier, Event, Outcome, Schema, framed, read},
+        source::{Carrier, Event},
     },
 };
 
-/// A source, as it is read here.
-#[derive(Debug)]
-pub struct ReadSource {
-    /// What its events become.
-    pub definition: Arc<Source>,
-    /// Its name, for its commands.
-    pub name: Arc<str>,
-    /// Who has the schemas that its events name.
-    pub registry: Option<Arc<SchemaRegistry>>,
-}
-
-/// The sources of one topic. The first that takes an event has it.
+/// The sources of one topic.
 #[derive(Debug)]
 pub struct Sources {
     engine: Arc<Engine>,
-    sources: Vec<ReadSource>,
+    reader: EventReader,
     names: Names,
     runtime: Handle,
     waits: AtomicBool,
@@ -62,12 +51,12 @@ struct Names {
 
 impl Sources {
     /// The sources of this topic, within the runtime that calls are made in.
-    pub fn new(engine: Arc<Engine>, topic: &str, sources: Vec<ReadSource>) -> Self {
+    pub fn new(engine: Arc<Engine>, topic: &str, reader: EventReader) -> Self {
         // Sources are read once, when the worker starts, so that this is a handful of texts.
         let leaked = |text: String| -> &'static str { Box::leak(text.into_boxed_str()) };
         Self {
             engine,
-            sources,
+            reader,
             names: Names {
                 stage: leaked(format!("source {topic}")),
                 registry: leaked(format!("schema registry of {topic}")),
@@ -77,33 +66,25 @@ impl Sources {
         }
     }
 
-    /// The schema of an event; `None`: nobody says just now.
-    fn schema_of(
-        &self,
-        source: &ReadSource,
-        body: Option<&[u8]>,
-    ) -> Option<Result<Option<Arc<Schema>>, Rejection>> {
-        let (Some(registry), Some(body)) = (&source.registry, body) else {
-            return Some(Ok(None));
-        };
-        let kind = source.definition.template.kind;
-        let id = match framed(body) {
-            Ok(framed) => framed.id,
-            Err(rejection) => return Some(Err(rejection)),
-        };
-        match self.runtime.block_on(registry.schema(id, kind)) {
-            Ok(schema) => {
-                if self.waits.swap(false, Ordering::Relaxed) {
-                    self.engine.troubles.over(self.names.registry);
+    /// What the sources make of an event; `None`: a schema is needed that nobody gives just now.
+    fn hear(&self, event: &Event<'_>) -> Option<Heard<'_>> {
+        loop {
+            let needed = match self.reader.read_known(event) {
+                Ok(heard) => {
+                    // Only now is nothing missing any more: one registry that answers says nothing of another one.
+                    if self.waits.swap(false, Ordering::Relaxed) {
+                        self.engine.troubles.over(self.names.registry);
+                    }
+                    return Some(heard);
                 }
-                Some(schema.map(Some))
-            }
-            Err(away) => {
+                Err(needed) => needed,
+            };
+            if let Err(away) = self.runtime.block_on(needed.fetch()) {
                 if !self.waits.swap(true, Ordering::Relaxed) {
                     tracing::warn!(stage = self.names.stage, %away, "waiting: no event is read meanwhile");
                 }
                 self.engine.troubles.waits(self.names.registry, away.to_string());
-                None
+                return None;
             }
         }
     }
@@ -112,41 +93,31 @@ impl Sources {
         self.engine.metrics.source_event(source, result);
     }
 
-    fn read_by(
+    fn prepared(
         &self,
-        source: &ReadSource,
+        source: &EventSource,
+        command: Result<Vec<u8>, Rejection>,
         event: &Event<'_>,
         tenant_default: &Tenant,
-    ) -> Reading<PreparedCommand> {
-        let outcome = match self.schema_of(source, event.body) {
-            None => return Reading::NotNow,
-            Some(Err(rejection)) => Outcome::Refused(rejection),
-            Some(Ok(schema)) => read(&source.definition, event, schema.as_deref()),
-        };
-        let content = match outcome {
-            Outcome::Skipped(_) => {
-                self.count(&source.name, "skipped");
-                return Reading::Nothing;
-            }
-            // What `when` takes asks for something; of what cannot even be read nobody knows.
-            Outcome::Refused(rejection) if rejection.reason == DeadLetterReason::Unmapped => {
-                Err(rejection.asking(source.definition.template.kind))
-            }
-            Outcome::Refused(rejection) => Err(rejection),
-            Outcome::Command(command) => {
-                let mut envelope = Envelope::bare(tenant_default);
-                envelope.traceparent = event.header("traceparent");
-                self.engine
-                    .intake()
-                    .prepare_mapped(&command, &envelope, &source.name)
-                    .map_err(|rejection| rejection.asking(source.definition.template.kind))
-            }
-        };
-        if content.is_err() {
-            self.count(&source.name, "dead_lettered");
-        }
-        Reading::Message(content)
+    ) -> Result<PreparedCommand, Rejection> {
+        let mut envelope = Envelope::bare(tenant_default);
+        envelope.traceparent = event.header("traceparent");
+        self.engine
+            .intake()
+            .prepare_mapped(&command?, &envelope, &source.name)
+            .map_err(|rejection| rejection.asking(source.definition.template.kind))
     }
+}
+
+/// A record of an upstream's topic.
+fn event_of<M: Message>(record: &M, incarnation: u32) -> Event<'_> {
+    let carrier = Carrier::Record {
+        topic: record.topic(),
+        partition: record.partition(),
+        offset: record.offset(),
+        incarnation,
+    };
+    Event::new(headers_of(record), record.payload(), carrier).with_key(record.key())
 }
 
 #[async_trait]
@@ -160,28 +131,41 @@ impl Work for Sources {
         self.names.stage
     }
 
-    fn read<M: Message>(&self, record: &M, tenant_default: &Tenant) -> Reading<PreparedCommand> {
-        let carrier = Carrier::Record {
-            topic: record.topic(),
-            partition: record.partition(),
-            offset: record.offset(),
+    fn read<M: Message>(
+        &self,
+        record: &M,
+        incarnation: u32,
+        tenant_default: &Tenant,
+    ) -> Reading<PreparedCommand> {
+        let event = event_of(record, incarnation);
+        let Some(heard) = self.hear(&event) else {
+            return Reading::NotNow;
         };
-        let event = Event::new(headers_of(record), record.payload(), carrier);
-        for source in &self.sources {
-            match self.read_by(source, &event, tenant_default) {
-                Reading::Nothing => {}
-                read => return read,
-            }
+        for (source, _) in &heard.skipped {
+            self.count(&source.name, "skipped");
         }
-        Reading::Nothing
+        let Some((source, command)) = heard.taken else {
+            return Reading::Nothing;
+        };
+        let content = self.prepared(source, command, &event, tenant_default);
+        if content.is_err() {
+            self.count(&source.name, "dead_lettered");
+        }
+        Reading::Message(content)
     }
 
     fn kept_headers<M: Message>(&self, record: &M) -> KeptHeaders {
         let reads = |name: &str| {
-            let mut read = self.sources.iter().flat_map(|source| source.definition.headers());
+            let sources = self.reader.sources().iter();
+            let mut read = sources.flat_map(|source| source.definition.headers());
             read.any(|known| known.eq_ignore_ascii_case(name))
         };
-        KeptHeaders::of_event(headers_of(record), reads)
+        KeptHeaders::of_event(
+            headers_of(record),
+            reads,
+            record.key(),
+            record.payload().is_some(),
+        )
     }
 
     async fn decide(&self, arrivals: &[Arrival<PreparedCommand>]) -> Result<Effects, EngineError> {

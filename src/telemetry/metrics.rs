@@ -119,7 +119,7 @@ macro_rules! metrics {
 metrics! {
     commands: counters "commands_total" ["type", "result"] "Commands read, by type and what became of them.";
     tenant_commands: counters "tenant_commands_total" ["tenant", "type", "result"] "Commands read for the tenants that the configuration lists, by type and what became of them.";
-    source_events: counters "source_events_total" ["source", "result"] "Events of sources, by source and what became of them: taken (they became commands, or were commands before), skipped (tombstones, snapshots, what `when` leaves out), dead_lettered, refused (over HTTP, where the sender is told), forged (over HTTP, with a wrong signature).";
+    source_events: counters "source_events_total" ["source", "result"] "Events of sources, by source and what became of them: taken (they became commands, or were commands before), skipped (tombstones, snapshots, what `when` leaves out), dead_lettered, refused (over HTTP, where the sender is told), forged (over HTTP, with a wrong signature), unavailable (over HTTP, while the store or the schema registry is away).";
     requests: gauges "requests" ["status"] "Requests in the store, by status, final ones included.";
     requests_overdue: gauge "requests_overdue" [] "Requests whose deadline has passed while live systems are not clean.";
     requests_at_risk: gauge "requests_at_risk" [] "Requests with little of their period left while live systems are not clean.";

@@ -20,10 +20,7 @@ use super::{
 use crate::{
     clock::Stopwatch,
     config::SchemaRegistry as Settings,
-    domain::{
-        source::Format,
-        words::{CommandKind, DeadLetterReason},
-    },
+    domain::{source::Format, words::DeadLetterReason},
     wire::{
         Rejection,
         source::{Schema, SchemaText},
@@ -114,24 +111,27 @@ impl SchemaRegistry {
     }
 
     /// The schema of an id; a rejection where no event can be read by it.
-    pub async fn schema(&self, id: u32, kind: CommandKind) -> Result<Result<Arc<Schema>, Rejection>, Away> {
-        let known = match self.known(id) {
+    pub async fn schema(&self, id: u32) -> Result<Result<Arc<Schema>, Rejection>, Away> {
+        Ok(usable(match self.known(id) {
             Some(known) => known,
             None => self.ask(id).await?,
-        };
-        Ok(match known {
-            Known::Schema(schema) => Ok(schema),
-            Known::Unusable(why, _) => Err(Rejection::new(DeadLetterReason::Unmapped, why).asking(kind)),
-        })
+        }))
+    }
+
+    /// The same, as far as it is known without asking.
+    pub fn known_schema(&self, id: u32) -> Option<Result<Arc<Schema>, Rejection>> {
+        self.known(id).map(usable)
     }
 
     /// Whether it answers: for somebody who looks whether all is there.
     pub async fn reach(&self) -> Result<(), Away> {
-        let answer = self.call("/subjects").await.map_err(|why| self.away(why))?;
-        if answer.status.is_success() {
-            return Ok(());
+        match self.call("/subjects").await {
+            Ok(answer) if answer.status.is_success() => Ok(()),
+            Ok(answer) => Err(self.away(unexpected(&answer))),
+            // So many subjects are an answer, too.
+            Err(CallError::TooLarge(_)) => Ok(()),
+            Err(error) => Err(self.away(said(&error))),
         }
-        Err(self.away(unexpected(&answer)))
     }
 
     fn away(&self, why: String) -> Away {
@@ -167,7 +167,7 @@ impl SchemaRegistry {
             return Err(unknown());
         }
         let answered = self
-            .get(&format!("/schemas/ids/{id}"))
+            .get(id, &format!("/schemas/ids/{id}"))
             .await?
             .ok_or_else(unknown)?;
         let kind = answered.kind.as_deref().unwrap_or("AVRO");
@@ -217,7 +217,7 @@ impl SchemaRegistry {
                         )));
                     }
                     let path = format!("/subjects/{}/versions/{version}", escaped(&subject));
-                    let answered = self.get(&path).await?.ok_or_else(|| {
+                    let answered = self.get(id, &path).await?.ok_or_else(|| {
                         Failed::Unusable(format!(
                             "the schema with the id {id} refers to one that the schema registry does not have"
                         ))
@@ -231,9 +231,16 @@ impl SchemaRegistry {
         Ok(())
     }
 
-    /// A schema; `None`: there is none.
-    async fn get(&self, path: &str) -> Result<Option<Answered>, Failed> {
-        let answer = self.call(path).await.map_err(Failed::Away)?;
+    /// A schema that an event with this id needs; `None`: there is none.
+    async fn get(&self, id: u32, path: &str) -> Result<Option<Answered>, Failed> {
+        let answer = self.call(path).await.map_err(|error| match error {
+            // It will be as large tomorrow: waiting for it would hold everything behind its event.
+            CallError::TooLarge(_) => Failed::Unusable(format!(
+                "the schema with the id {id}, or one that it refers to, is larger than {} MiB",
+                MOST_BYTES >> 20
+            )),
+            error => Failed::Away(said(&error)),
+        })?;
         if answer.status.is_success() {
             let read = serde_json::from_slice(&answer.body);
             return read.map(Some).map_err(|_| {
@@ -250,15 +257,38 @@ impl SchemaRegistry {
         Err(Failed::Away(unexpected(&answer)))
     }
 
-    async fn call(&self, path: &str) -> Result<HttpAnswer, String> {
+    async fn call(&self, path: &str) -> Result<HttpAnswer, CallError> {
         let uri: Uri = format!("{}{path}", self.url)
             .parse()
-            .map_err(|_| "its address is no URL".to_owned())?;
+            .map_err(|_| CallError::Broken(NO_URL))?;
         let request = Request::get(uri)
             .body(Bytes::new())
-            .map_err(|_| "its address is no URL".to_owned())?;
-        let answer = self.client.call(request, WITHIN).await;
-        answer.map_err(|error: CallError| error.to_string())
+            .map_err(|_| CallError::Broken(NO_URL))?;
+        self.client.call(request, WITHIN).await
+    }
+}
+
+/// What no address in the configuration is: it was checked there.
+const NO_URL: &str = "its address is no URL";
+
+/// A failed call, in words that are about a registry and not about a processor.
+fn said(error: &CallError) -> String {
+    match error {
+        CallError::Late(within) => format!("no whole answer within {} s", within.as_secs()),
+        CallError::Redirected(status) => {
+            format!(
+                "it answers with a redirect ({status}), which is not followed: write the address that it leads to"
+            )
+        }
+        error => error.to_string(),
+    }
+}
+
+/// What is known of a schema, as the reader of an event wants it.
+fn usable(known: Known) -> Result<Arc<Schema>, Rejection> {
+    match known {
+        Known::Schema(schema) => Ok(schema),
+        Known::Unusable(why, _) => Err(Rejection::new(DeadLetterReason::Unmapped, why)),
     }
 }
 

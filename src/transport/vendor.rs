@@ -24,7 +24,10 @@ use std::{
 use async_trait::async_trait;
 
 pub use self::endpoint::Endpoint;
-use self::{endpoint::Heard, notes::Notes};
+use self::{
+    endpoint::Heard,
+    notes::{Notes, Writer},
+};
 use super::{
     cached::Cached,
     http_client::{CallError, Guard},
@@ -61,6 +64,7 @@ pub struct VendorSender {
     connectors: Option<PathBuf>,
     guard: Guard,
     notes: Arc<dyn Notes>,
+    writer: Arc<Writer>,
     clock: Clock,
 }
 
@@ -77,6 +81,7 @@ impl VendorSender {
             endpoints: Cached::new(folder),
             connectors,
             guard,
+            writer: Arc::new(Writer::new(Arc::clone(&notes))),
             notes,
             clock,
         }
@@ -127,7 +132,7 @@ impl VendorSender {
         loop {
             match run.next(connector) {
                 Next::Keep => {
-                    let written = self.notes.write((task.request(), task.id), run.kept()).await;
+                    let written = self.writer.write((task.request(), task.id), run.kept()).await;
                     written.map_err(|error| not_now(error.to_string()))?;
                 }
                 Next::Call(call) => {
@@ -144,78 +149,8 @@ impl VendorSender {
                     }
                 }
                 Next::Done(settled) => {
-                    return Ok(broken.unwrap_or_else(|| self.reply_of(task, &endpoint, &run, settled, wait)));
+                    return Ok(broken.unwrap_or_else(|| reply_of(task, &endpoint, &run, settled, wait)));
                 }
-            }
-        }
-    }
-
-    fn reply_of(
-        &self,
-        task: &TaskDispatch,
-        endpoint: &Endpoint,
-        run: &Run,
-        settled: Settled,
-        wait: Option<Duration>,
-    ) -> Reply {
-        let failed = |why: String, counts| {
-            Reply::Failed(Failed {
-                counts,
-                ..Failed::new(why).after(wait)
-            })
-        };
-        match settled {
-            Settled::Retry(why) | Settled::Failed(why) => failed(why, true),
-            Settled::RateLimited(why) => failed(why, false),
-            Settled::Unauthorised(why) => Reply::Unauthorised(why.into()),
-            settled => {
-                let (answer, evidence, message) = self.answered(endpoint, run, settled);
-                reply(task, answer, evidence, message)
-            }
-        }
-    }
-
-    /// What it came to, as an ack says it.
-    fn answered(
-        &self,
-        endpoint: &Endpoint,
-        run: &Run,
-        settled: Settled,
-    ) -> (Answered, Option<Evidence>, Option<String>) {
-        let evidence = |records| Evidence {
-            method: Some(METHOD.to_owned()),
-            records,
-            reference: run.reference().map(str::to_owned),
-            ..Evidence::default()
-        };
-        match settled {
-            Settled::Erased { records } => (Answered::Erased, Some(evidence(Some(records))), None),
-            Settled::NotFound => (Answered::NotFound, None, None),
-            Settled::Accepted | Settled::Pending => {
-                let horizon = endpoint.connector.accepted_for;
-                let expected_by = horizon.map(|horizon| self.clock.now().plus(horizon.0));
-                let reference = run.reference().map(|_| evidence(None));
-                (Answered::Accepted { expected_by }, reference, None)
-            }
-            Settled::Retained { basis } => {
-                let basis =
-                    Label::new(&basis).unwrap_or_else(|_| Label::new("unspecified").expect("a label"));
-                let retained = Retained {
-                    basis,
-                    until: None,
-                    categories: Vec::new(),
-                };
-                (Answered::Retained(retained), None, None)
-            }
-            Settled::Present => (Answered::Present, None, None),
-            Settled::Absent => (Answered::Absent, None, None),
-            Settled::Rejected(why) => (Answered::Rejected, None, Some(why)),
-            Settled::Retry(why)
-            | Settled::Failed(why)
-            | Settled::RateLimited(why)
-            | Settled::Unauthorised(why) => {
-                let retry_after_seconds = None;
-                (Answered::Failed { retry_after_seconds }, None, Some(why))
             }
         }
     }
@@ -269,13 +204,14 @@ async fn told(
             .await;
     }
     let (id, today) = (call.target.value.expose(), endpoint.today());
+    let (kept, key) = (run.kept_for(call), run.key(key));
     let filling = Filling {
         values: &endpoint.values,
         kind: &call.target.kind,
         ids: &[id],
-        kept: run.kept(),
+        kept: &kept,
         today: &today,
-        key,
+        key: &key,
     };
     let heard = endpoint.call(step, filling, within).await?;
     Ok((judged(&heard, endpoint, call), heard.retry_after))
@@ -285,9 +221,77 @@ fn judged(heard: &Heard, endpoint: &Endpoint, call: &Call) -> Judged {
     let said = Said {
         status: heard.status,
         body: &heard.body,
+        text: heard.text.as_deref(),
         canonical: heard.canonical.as_deref(),
     };
     endpoint.connector.steps[call.step].judge(said, call.target.value.expose())
+}
+
+fn reply_of(
+    task: &TaskDispatch,
+    endpoint: &Endpoint,
+    run: &Run,
+    settled: Settled,
+    wait: Option<Duration>,
+) -> Reply {
+    let failed = |why: String, counts| {
+        Reply::Failed(Failed {
+            counts,
+            ..Failed::new(why).after(wait)
+        })
+    };
+    match settled {
+        Settled::Retry(why) | Settled::Failed(why) => failed(why, true),
+        Settled::RateLimited(why) => failed(why, false),
+        Settled::Unauthorised(why) => Reply::Unauthorised(why.into()),
+        settled => {
+            let (answer, evidence, message) = answered(endpoint, run, settled);
+            reply(task, answer, evidence, message)
+        }
+    }
+}
+
+/// What it came to, as an ack says it.
+fn answered(
+    endpoint: &Endpoint,
+    run: &Run,
+    settled: Settled,
+) -> (Answered, Option<Evidence>, Option<String>) {
+    let evidence = |records| Evidence {
+        method: Some(METHOD.to_owned()),
+        records,
+        reference: run.reference().map(str::to_owned),
+        ..Evidence::default()
+    };
+    match settled {
+        Settled::Erased { records } => (Answered::Erased, Some(evidence(Some(records))), None),
+        Settled::NotFound => (Answered::NotFound, None, None),
+        Settled::Accepted | Settled::Pending => {
+            let horizon = endpoint.connector.accepted_for;
+            let expected_by = horizon.map(|horizon| endpoint.clock.now().plus(horizon.0));
+            let reference = run.reference().map(|_| evidence(None));
+            (Answered::Accepted { expected_by }, reference, None)
+        }
+        Settled::Retained { basis } => {
+            let basis = Label::new(&basis).unwrap_or_else(|_| Label::new("unspecified").expect("a label"));
+            let retained = Retained {
+                basis,
+                until: None,
+                categories: Vec::new(),
+            };
+            (Answered::Retained(retained), None, None)
+        }
+        Settled::Present => (Answered::Present, None, None),
+        Settled::Absent => (Answered::Absent, None, None),
+        Settled::Rejected(why) => (Answered::Rejected, None, Some(why)),
+        Settled::Retry(why)
+        | Settled::Failed(why)
+        | Settled::RateLimited(why)
+        | Settled::Unauthorised(why) => {
+            let retry_after_seconds = None;
+            (Answered::Failed { retry_after_seconds }, None, Some(why))
+        }
+    }
 }
 
 /// Nothing was sent, and it is nobody's fault.

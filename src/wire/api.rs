@@ -16,6 +16,7 @@ use super::{
 use crate::domain::{
     identity::{Identity, SubjectData},
     ids::{CommandId, IdentityType, ProcessorId, Tenant},
+    time::At,
     words::DeadLetterReason,
 };
 
@@ -253,6 +254,25 @@ pub fn parse_claim(bytes: &[u8]) -> Result<Claim, Rejection> {
         limit,
         wait: std::time::Duration::from_secs(wait.into()),
     })
+}
+
+/// What a processor that was registered later is offered.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(rename = "BackfillAsked")]
+pub struct BackfillAsked {
+    /// Only requests that were received since then.
+    pub since: Option<At>,
+    /// Whether it only counts.
+    pub dry_run: bool,
+}
+
+/// Reads what a processor that was registered later is offered: every open request, where the body is empty.
+pub fn parse_backfill(bytes: &[u8]) -> Result<BackfillAsked, Rejection> {
+    if bytes.is_empty() {
+        return Ok(BackfillAsked::default());
+    }
+    read(validate::check(bytes)?)
 }
 
 /// The idempotency key that the body of a call names; no body at all names none.

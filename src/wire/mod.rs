@@ -49,4 +49,4 @@ pub use envelope::{Envelope, Message, ce_headers};
 pub use hold::{parse_hold, parse_release};
 pub use idempotency_key::{command_id_from_key, command_id_of_caller};
 pub use rejection::Rejection;
-pub use retained_headers::{KeptHeaders, MAX_KEPT, kept};
+pub use retained_headers::{KeptHeaders, MAX_KEPT, ReadHeaders, kept};

@@ -1,8 +1,9 @@
-//! The headers that say what a message is, as they are kept with one that was refused: sent again without them, a command
-//! that has its id there would be another command, or none.
+//! The headers that say what a message is, and its key, as they are kept with one that was refused: sent again without them, a
+//! command that has its id there would be another command, or none.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use zeroize::Zeroizing;
 
 /// How much is kept of a message that was refused. The topic of dead letters takes it, sealed; what is larger is not kept,
@@ -25,6 +26,12 @@ const NAMES: [&str; 6] = [
     "traceparent",
 ];
 
+/// Stand among the headers, and cannot be the name of one that is read: the key of the record, as text or else in base64, and
+/// that it had no value.
+const KEY: &str = ":key";
+const BINARY_KEY: &str = ":key-base64";
+const NO_VALUE: &str = ":tombstone";
+
 /// Some headers of a message, as bytes that can be sealed. Whoever sent it may have written anything into them.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct KeptHeaders {
@@ -43,33 +50,47 @@ impl KeptHeaders {
     /// Keeps of a message's headers those that say what it is, all of them or none: half of them could make another command
     /// of it.
     pub fn of<'a>(headers: impl IntoIterator<Item = (&'a str, Option<&'a [u8]>)>) -> Self {
-        Self::choose(headers, |name| {
-            NAMES.iter().any(|known| known.eq_ignore_ascii_case(name))
-        })
+        Self::of_record(headers, None)
     }
 
-    /// The same of an event of a source: its attributes, and what its source reads of its headers.
+    /// The same of a record, with its key.
+    pub fn of_record<'a>(
+        headers: impl IntoIterator<Item = (&'a str, Option<&'a [u8]>)>,
+        key: Option<&'a [u8]>,
+    ) -> Self {
+        let is_read = |name: &str| NAMES.iter().any(|known| known.eq_ignore_ascii_case(name));
+        Self::choose(headers, is_read, key.map(key_pair))
+    }
+
+    /// The same of an event of a source: its attributes, what its source reads of its headers, its key, and whether it has a
+    /// value.
     pub fn of_event<'a>(
         headers: impl IntoIterator<Item = (&'a str, Option<&'a [u8]>)>,
         source_reads: impl Fn(&str) -> bool,
+        key: Option<&'a [u8]>,
+        has_value: bool,
     ) -> Self {
-        Self::choose(headers, |name| {
+        let is_read = |name: &str| {
             NAMES.iter().any(|known| known.eq_ignore_ascii_case(name))
                 || name
                     .get(..3)
                     .is_some_and(|start| start.eq_ignore_ascii_case("ce_"))
                 || source_reads(name)
-        })
+        };
+        let no_value = (!has_value).then_some((NO_VALUE, Cow::Borrowed("")));
+        Self::choose(headers, is_read, key.map(key_pair).into_iter().chain(no_value))
     }
 
     fn choose<'a>(
         headers: impl IntoIterator<Item = (&'a str, Option<&'a [u8]>)>,
         is_read: impl Fn(&str) -> bool,
+        besides: impl IntoIterator<Item = (&'a str, Cow<'a, str>)>,
     ) -> Self {
-        let read: Vec<(&str, &str)> = headers
+        let read: Vec<(&str, Cow<'_, str>)> = headers
             .into_iter()
             .filter(|(name, _)| is_read(name))
-            .filter_map(|(name, value)| Some((name, std::str::from_utf8(value?).ok()?)))
+            .filter_map(|(name, value)| Some((name, Cow::Borrowed(std::str::from_utf8(value?).ok()?))))
+            .chain(besides)
             .collect();
         if read.is_empty() {
             return Self::default();
@@ -107,6 +128,7 @@ impl KeptHeaders {
     pub fn traceparent(&self) -> Option<String> {
         let read = Self::read(self.bytes()?).ok()?;
         let found = read
+            .headers
             .into_iter()
             .find(|(name, _)| name.eq_ignore_ascii_case("traceparent"));
         found.map(|(_, value)| value)
@@ -117,11 +139,53 @@ impl KeptHeaders {
         self.too_large
     }
 
-    /// Reads what was opened: names and values, in the order in which they came.
-    pub fn read(bytes: &[u8]) -> Result<Vec<(String, String)>, postcard::Error> {
-        postcard::from_bytes(bytes)
+    /// Reads what was opened.
+    pub fn read(bytes: &[u8]) -> Result<ReadHeaders, Unreadable> {
+        let pairs: Vec<(String, String)> = postcard::from_bytes(bytes).map_err(|_| Unreadable)?;
+        let mut read = ReadHeaders::default();
+        for (name, value) in pairs {
+            match name.as_str() {
+                KEY => read.key = Some(value.into_bytes()),
+                BINARY_KEY => read.key = Some(BASE64_STANDARD.decode(value).map_err(|_| Unreadable)?),
+                NO_VALUE => read.has_no_value = true,
+                _ => read.headers.push((name, value)),
+            }
+        }
+        Ok(read)
     }
 }
+
+fn key_pair(key: &[u8]) -> (&str, Cow<'_, str>) {
+    match std::str::from_utf8(key) {
+        Ok(text) => (KEY, Cow::Borrowed(text)),
+        Err(_) => (BINARY_KEY, Cow::Owned(BASE64_STANDARD.encode(key))),
+    }
+}
+
+/// What was kept of a message besides its bytes.
+#[derive(Default, PartialEq, Eq)]
+pub struct ReadHeaders {
+    /// Names and values, in the order in which they came.
+    pub headers: Vec<(String, String)>,
+    /// The key of its record; `None` also where an earlier version has kept it.
+    pub key: Option<Vec<u8>>,
+    /// Whether it was a tombstone.
+    pub has_no_value: bool,
+}
+
+/// Without what they say.
+impl fmt::Debug for ReadHeaders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReadHeaders")
+            .field("has_no_value", &self.has_no_value)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What was kept cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("what was kept of the headers cannot be read")]
+pub struct Unreadable;
 
 #[cfg(test)]
 mod tests {
@@ -139,10 +203,25 @@ mod tests {
         let kept = KeptHeaders::of(headers);
         let expected = [("ce_id", "7"), ("Content-Type", "application/json")];
         assert_eq!(
-            KeptHeaders::read(kept.bytes().unwrap()).unwrap(),
+            KeptHeaders::read(kept.bytes().unwrap()).unwrap().headers,
             expected.map(|(name, value)| (name.to_owned(), value.to_owned()))
         );
         assert!(!format!("{kept:?}").contains("json"));
+    }
+
+    #[test]
+    fn key_and_missing_value_are_kept_beside_headers() {
+        for key in [&b"42"[..], b"\x00\x01\xff", b""] {
+            let kept =
+                KeptHeaders::of_event([("id", Some(&b"7"[..]))], |name| name == "id", Some(key), false);
+            let read = KeptHeaders::read(kept.bytes().unwrap()).unwrap();
+            assert_eq!((read.key.as_deref(), read.has_no_value), (Some(key), true));
+            assert_eq!(read.headers, [("id".to_owned(), "7".to_owned())]);
+        }
+        let plain = KeptHeaders::of_record([("ce_id", Some(&b"7"[..]))], Some(b"k"));
+        let read = KeptHeaders::read(plain.bytes().unwrap()).unwrap();
+        assert_eq!((read.key.as_deref(), read.has_no_value), (Some(&b"k"[..]), false));
+        assert_eq!(KeptHeaders::of_event([], |_| true, None, true).bytes(), None);
     }
 
     #[test]
@@ -151,7 +230,9 @@ mod tests {
         let long = vec![b'a'; 100_000];
         let kept = KeptHeaders::of([("ce_id", Some(&b"7"[..])), ("ce_source", Some(long.as_slice()))]);
         assert_eq!(
-            KeptHeaders::read(kept.bytes().unwrap()).unwrap()[1].1.len(),
+            KeptHeaders::read(kept.bytes().unwrap()).unwrap().headers[1]
+                .1
+                .len(),
             long.len()
         );
         assert!(!kept.are_too_large());

@@ -7,6 +7,7 @@ mod avro;
 mod datum;
 mod document;
 mod mapping;
+mod naming;
 mod protobuf;
 mod schema;
 mod schema_text;
@@ -18,12 +19,13 @@ use std::fmt;
 
 use super::rejection::Rejection;
 use crate::domain::{
-    source::{Format, Source},
+    source::{Source, Tombstones, Wanted},
     words::DeadLetterReason,
 };
 
-use self::document::{Document, Opened};
+use self::document::Document;
 pub use self::{
+    document::{Opened, open},
     schema::{Framed, Schema, framed},
     schema_text::{BadSchema, SchemaText},
 };
@@ -33,6 +35,8 @@ pub use self::{
 pub struct Event<'a> {
     /// Its headers, by their names in lower case; attributes of CloudEvents begin with `ce_`, however the carrier writes them.
     pub headers: Vec<(String, &'a [u8])>,
+    /// The key of its record.
+    pub key: Option<&'a [u8]>,
     /// What it holds; `None` is a tombstone.
     pub body: Option<&'a [u8]>,
     /// Where it came from.
@@ -50,9 +54,15 @@ pub enum Carrier<'a> {
         partition: i32,
         /// The offset.
         offset: i64,
+        /// Which log of the topic's name: one that was deleted and made anew counts its offsets from the beginning.
+        incarnation: u32,
     },
     /// A call over HTTP, which has no place: what it says names it.
-    Call,
+    Call {
+        /// Whether its headers are as certain as its body. Whoever has seen one call can send it again with others where its
+        /// signature does not cover them.
+        headers_count: bool,
+    },
 }
 
 /// Without what it holds.
@@ -80,9 +90,15 @@ impl<'a> Event<'a> {
         });
         Self {
             headers: headers.collect(),
+            key: None,
             body,
             carrier,
         }
+    }
+
+    /// The same with the key of its record.
+    pub fn with_key(self, key: Option<&'a [u8]>) -> Self {
+        Self { key, ..self }
     }
 
     /// The text of a header, whose name is in lower case.
@@ -107,11 +123,23 @@ pub enum Outcome {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Skip {
     /// It holds nothing.
-    #[error("it is a tombstone, which says nothing but that its key is gone")]
+    #[error(
+        "it is a tombstone, which says nothing but that its key is gone; only `tombstones = \"only\"` takes those"
+    )]
     Tombstone,
+    /// It holds something.
+    #[error("it is no tombstone, and `tombstones = \"only\"` takes nothing else")]
+    Value,
     /// A condition does not hold.
-    #[error("`when` asks for something else at {0}")]
-    When(String),
+    #[error("`when` asks for {wanted} at {place}, and there is {found}")]
+    When {
+        /// Where.
+        place: String,
+        /// What the configuration asks for.
+        wanted: String,
+        /// What is there, in words; never the value.
+        found: &'static str,
+    },
     /// A snapshot has found it.
     #[error(
         "it is a row that a snapshot has read (op = r), which nobody has deleted; only `when = {{ \"/op\" = … }}` takes those"
@@ -132,25 +160,36 @@ pub struct Found {
 
 /// Reads an event of a source. `schema`: the one that the event names, for formats that name schemas.
 pub fn read(source: &Source, event: &Event<'_>, schema: Option<&Schema>) -> Outcome {
-    match document::open(source.format, event, schema) {
-        Ok(Opened::Tombstone) => Outcome::Skipped(Skip::Tombstone),
-        Ok(Opened::Document(document)) => {
-            if let Some(skip) = left_out(source, event, &document) {
-                return Outcome::Skipped(skip);
-            }
-            match mapping::command(source, event, &document) {
-                Ok(command) => Outcome::Command(command),
-                Err(rejection) => Outcome::Refused(rejection),
-            }
-        }
+    judge(source, event, &open(source.format, event, schema))
+}
+
+/// What becomes of an event that was opened, as its source's format says. Several sources of one format share what was opened.
+pub fn judge(source: &Source, event: &Event<'_>, opened: &Result<Opened<'_>, Rejection>) -> Outcome {
+    let no_value = Document::default();
+    let document = match (opened, source.tombstones) {
+        (Ok(Opened::Tombstone), Tombstones::Skipped) => return Outcome::Skipped(Skip::Tombstone),
+        (Ok(Opened::Tombstone), Tombstones::Only) => &no_value,
+        // Whatever a value says, and whether it can be read: it is none of those that are meant.
+        (_, Tombstones::Only) => return Outcome::Skipped(Skip::Value),
+        (Ok(Opened::Document(document)), Tombstones::Skipped) => document,
+        (Err(rejection), Tombstones::Skipped) => return Outcome::Refused(rejection.clone()),
+    };
+    if let Some(skip) = left_out(source, event, document) {
+        return Outcome::Skipped(skip);
+    }
+    match mapping::command(source, event, document) {
+        Ok(command) => Outcome::Command(command),
         Err(rejection) => Outcome::Refused(rejection),
     }
 }
 
 /// What lies where the fields of a command are looked for, to show somebody who writes a mapping.
-pub fn found(source: &Source, event: &Event<'_>, schema: Option<&Schema>) -> Vec<Found> {
-    let Ok(Opened::Document(document)) = document::open(source.format, event, schema) else {
-        return Vec::new();
+pub fn found(source: &Source, event: &Event<'_>, opened: &Result<Opened<'_>, Rejection>) -> Vec<Found> {
+    let no_value = Document::default();
+    let document = match opened {
+        Ok(Opened::Document(document)) => document,
+        Ok(Opened::Tombstone) if source.tombstones == Tombstones::Only => &no_value,
+        _ => return Vec::new(),
     };
     let looked_at = |mapping: &crate::domain::source::Mapping| Found {
         target: mapping.target.to_string(),
@@ -164,17 +203,27 @@ pub fn found(source: &Source, event: &Event<'_>, schema: Option<&Schema>) -> Vec
 
 /// Why an event is none of those that are taken.
 fn left_out(source: &Source, event: &Event<'_>, document: &Document<'_>) -> Option<Skip> {
-    let fails = source.when.iter().find(|condition| {
+    for condition in &source.when {
         let found = document.at(&condition.place, event);
         let text = found.as_ref().and_then(|found| found.text());
-        !text.is_some_and(|text| condition.any_of.iter().any(|wanted| wanted == text))
-    });
-    if let Some(condition) = fails {
-        return Some(Skip::When(condition.place.to_string()));
+        let is_there = found.as_ref().is_some_and(|found| !found.is_null());
+        let holds = match &condition.wanted {
+            Wanted::AnyOf(_) => text.is_some_and(|text| condition.wanted.names(text)),
+            Wanted::Present(wanted) => *wanted == is_there,
+        };
+        if !holds {
+            return Some(Skip::When {
+                place: condition.place.to_string(),
+                wanted: condition.wanted.to_string(),
+                found: match (text, is_there) {
+                    (_, false) => "nothing",
+                    (Some(_), true) => "another value",
+                    (None, true) => found.as_ref().map_or("nothing", |found| found.name()),
+                },
+            });
+        }
     }
-    // Connectors write change events in any of these.
-    let may_be_change = source.format == Format::Debezium || source.format.names_schemas();
-    (may_be_change && document.is_of_snapshot() && !source.takes_snapshots()).then_some(Skip::Snapshot)
+    (document.is_of_snapshot(source.format) && !source.takes_snapshots()).then_some(Skip::Snapshot)
 }
 
 /// Refuses an event that is to be taken and is no command. The detail must not hold anything of the event.

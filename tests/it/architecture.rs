@@ -311,7 +311,8 @@ fn no_decision_reads_the_machines_clock() {
         ("engine/clock_guard.rs", 5),
         // How long a vendor wants to be left alone, the date that its calls have, and by when it is expected to be done.
         ("transport/vendor.rs", 2),
-        ("transport/vendor/endpoint.rs", 3),
+        ("transport/vendor/endpoint.rs", 2),
+        ("transport/vendor/endpoint/login.rs", 1),
         ("transport/vendor/polls.rs", 1),
         // What is only shown.
         ("engine/decision_inputs.rs", 1),

@@ -1,26 +1,23 @@
 //! Processors of OpenDSR are asked how that stands which they have accepted: their callbacks may be lost, and they have no
 //! word for a failure.
-//!
-//! Each processor is asked by a task of its own, so that one that does not answer delays no other one.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use tokio::task::JoinSet;
 
-use super::periodic::{Next, Periodic};
+use super::{
+    asking::{Asking, settle},
+    periodic::{Next, Periodic},
+};
 use crate::{
     delivery::{DeliveryError, relay::Relay},
     domain::{
         ack::Ack,
-        ids::ProcessorId,
         registry::{OpenDsr, Processor, Transport},
     },
-    engine::{Engine, EngineError, accepted::AskedAbout, prepare::Arrival, traced::end_spans},
-    telemetry::{
-        logs::chain,
-        traces::{CallSpan, Called, Traces},
-    },
+    engine::{Engine, EngineError, accepted::AskedAbout},
+    telemetry::traces::{CallSpan, Called, Traces},
     transport::opendsr::controller::Controller,
 };
 
@@ -31,8 +28,7 @@ const BATCH: u32 = 256;
 pub(in crate::app) struct OpenDsrPolls {
     relay: Relay,
     controller: Arc<Controller>,
-    asking: JoinSet<ProcessorId>,
-    asked: BTreeSet<ProcessorId>,
+    asking: Asking,
 }
 
 impl OpenDsrPolls {
@@ -40,8 +36,7 @@ impl OpenDsrPolls {
         Self {
             relay,
             controller,
-            asking: JoinSet::new(),
-            asked: BTreeSet::new(),
+            asking: Asking::new("a processor of OpenDSR"),
         }
     }
 }
@@ -64,46 +59,12 @@ impl Periodic for OpenDsrPolls {
     }
 
     async fn turn(&mut self) -> Result<Next, EngineError> {
-        while let Some(ended) = self.asking.try_join_next() {
-            match ended {
-                Ok(processor) => drop(self.asked.remove(&processor)),
-                Err(error) => {
-                    // Whose it was is not known: all that are not running any more may be asked again.
-                    tracing::error!(%error, "asking a processor of OpenDSR failed");
-                    self.asking.abort_all();
-                    self.asked.clear();
-                }
-            }
-        }
-        let engine = &self.relay.engine;
-        let active = engine.active()?;
-        let polled = active
-            .registry
-            .processors
-            .iter()
-            .filter(|processor| is_polled(processor));
-        let idle: Vec<ProcessorId> = polled
-            .map(|processor| processor.id.clone())
-            .filter(|id| !self.asked.contains(id))
-            .collect();
-        for id in engine.due_pollers(&idle).await? {
-            let Some(processor) = active.registry.get(&id).cloned() else {
-                continue;
-            };
-            let (relay, controller) = (self.relay.clone(), Arc::clone(&self.controller));
-            self.asked.insert(id.clone());
-            self.asking.spawn(async move {
-                if let Err(error) = ask_all(&relay, &controller, &processor).await {
-                    tracing::warn!(
-                        processor = %processor.id,
-                        why = chain(&error),
-                        "what a processor of OpenDSR has answered could not be settled; it is asked again later"
-                    );
-                }
-                id
-            });
-        }
-        Ok(Next::Rest)
+        let (relay, controller) = (&self.relay, &self.controller);
+        let ask = |processor: Processor| {
+            let (relay, controller) = (relay.clone(), Arc::clone(controller));
+            async move { ask_all(&relay, &controller, &processor).await }
+        };
+        self.asking.turn(relay, is_polled, ask).await
     }
 }
 
@@ -130,18 +91,7 @@ async fn ask_all(
         }
         let at_once = usize::try_from(processor.concurrency).unwrap_or(1).max(1);
         let heard = ask(controller, opendsr, due, at_once, &relay.engine).await;
-        if heard.is_empty() {
-            continue;
-        }
-        let prepared = heard.into_iter().filter_map(|(ack, trace)| {
-            let prepared = relay.engine.settlement().prepare_ack(ack).ok()?;
-            Some(Arrival::of_call(prepared).traced(trace.as_deref()))
-        });
-        let arrivals: Vec<_> = prepared.collect();
-        let spans = relay.engine.begin_spans("settle", &arrivals);
-        let mut settled = relay.engine.settlement().settle(&arrivals).await;
-        end_spans(spans, settled.as_mut().ok().map(|settled| &mut settled.emission));
-        relay.deliver(settled?.emission).await?;
+        settle(relay, heard).await?;
     }
 }
 

@@ -1,11 +1,15 @@
 //! A connector for people: what it takes, what it calls, what each answer means, and what of it is not verified.
 
+use std::time::Duration;
+
 use crate::{
     cli::{Failure, output::Out},
     connector::{
         Auth, Connector, Does, Step,
         language::{Certainty, Setting},
+        pointer::Pointer,
     },
+    domain::ids::IdentityType,
 };
 
 /// Shows it.
@@ -20,8 +24,8 @@ pub(super) fn show(out: &mut Out, connector: &Connector, from: &str) -> Result<(
     ))?;
     out.line(format_args!("login     {}", login(&connector.auth)))?;
     if let Some(rate) = connector.rate {
-        let (tasks, per) = (rate.0.tasks, rate.0.per.as_secs());
-        out.line(format_args!("rate      {tasks} calls within {per} s"))?;
+        let (tasks, per) = (rate.0.tasks, length(rate.0.per));
+        out.line(format_args!("rate      {tasks} calls within {per}"))?;
     }
     for link in &connector.documentation {
         out.line(format_args!("read      {link}"))?;
@@ -35,13 +39,7 @@ pub(super) fn show(out: &mut Out, connector: &Connector, from: &str) -> Result<(
     for step in &connector.steps {
         show_step(out, step)?;
     }
-    if let Some(term) = &connector.completes_by {
-        let days = term.after.0.as_secs() / (24 * 3600);
-        let probe = if term.probe { ", and is asked first" } else { "" };
-        out.line(format_args!(
-            "  what is only accepted counts as attested after {days} days{probe}"
-        ))?;
-    }
+    ends(out, connector)?;
     out.line("")?;
     out.line("Facts")?;
     for fact in &connector.facts {
@@ -56,6 +54,55 @@ pub(super) fn show(out: &mut Out, connector: &Connector, from: &str) -> Result<(
         ))?;
     }
     Ok(())
+}
+
+/// How what is only accepted comes to an end.
+fn ends(out: &mut Out, connector: &Connector) -> Result<(), Failure> {
+    if let Some(every) = connector.poll.filter(|_| connector.can_poll()) {
+        let within = connector.accepted_for.map_or_else(String::new, |within| {
+            format!(
+                "; somebody has to look where it is not done after {}",
+                length(within.0)
+            )
+        });
+        out.line(format_args!(
+            "  a job is asked about every {}{within}",
+            length(every.0)
+        ))?;
+    }
+    if let Some(term) = &connector.completes_by {
+        let probe = if term.probe {
+            ", and the vendor is asked first whether the person is still there"
+        } else {
+            ""
+        };
+        out.line(format_args!(
+            "  what is only accepted counts as attested after {}{probe}",
+            length(term.after.0)
+        ))?;
+    }
+    let left_out = connector.left_out_by_probes();
+    if !left_out.is_empty() {
+        let names: Vec<&str> = left_out.into_iter().map(IdentityType::as_str).collect();
+        out.line(format_args!(
+            "  no probe asks by {}: of a person with one, the vendor is never believed that they are gone",
+            names.join(", ")
+        ))?;
+    }
+    Ok(())
+}
+
+/// A length of time in the largest unit that it has a whole number of.
+fn length(of: Duration) -> String {
+    let seconds = of.as_secs();
+    let units = [(24 * 3600, "d"), (3600, "h"), (60, "m"), (1, "s")];
+    let whole = units
+        .iter()
+        .find(|(unit, _)| seconds >= *unit && seconds % unit == 0);
+    whole.map_or_else(
+        || format!("{} ms", of.as_millis()),
+        |(unit, name)| format!("{} {name}", seconds / unit),
+    )
 }
 
 /// What its registration has to say.
@@ -123,25 +170,56 @@ fn show_step(out: &mut Out, step: &Step) -> Result<(), Failure> {
         step.id,
         word_of(step.does)
     ))?;
+    if let Some(select) = &step.select {
+        out.line(format_args!(
+            "    looks only at those elements of {} whose {} is the person's",
+            place(&select.list),
+            place(&select.has)
+        ))?;
+    }
     for rule in &step.rules {
         let says = rule
             .says
             .as_ref()
             .map_or_else(String::new, |says| format!(" ({says})"));
-        let when: Vec<String> = rule.when.keys().map(ToString::to_string).collect();
+        let when: Vec<String> = rule
+            .when
+            .iter()
+            .map(|(pointer, want)| match (&step.select, place(pointer)) {
+                (Some(_), whole) if whole == WHOLE => format!("such an element {want}"),
+                (_, place) => format!("{place} {want}"),
+            })
+            .collect();
         let when = if when.is_empty() {
             String::new()
         } else {
-            format!(" by what stands at {}", when.join(", "))
+            format!(" where {}", when.join(" and "))
         };
+        let status = if rule.each {
+            "each person".to_owned()
+        } else {
+            rule.status.to_string()
+        };
+        let then = rule
+            .step
+            .as_ref()
+            .map_or_else(String::new, |step| format!(" {step}"));
         out.line(format_args!(
-            "    {}{when} -> {}{says}",
-            rule.status,
+            "    {status}{when} -> {}{then}{says}",
             rule.means.as_str()
         ))?;
     }
     Ok(())
 }
+
+/// Where something stands, as people read it.
+fn place(pointer: &Pointer) -> String {
+    let text = pointer.to_string();
+    if text.is_empty() { WHOLE.to_owned() } else { text }
+}
+
+/// The place of all of an answer.
+const WHOLE: &str = "the answer";
 
 /// What a step is for, in a word.
 pub(super) const fn word_of(does: Does) -> &'static str {

@@ -68,10 +68,11 @@ enum Action {
         #[arg(long)]
         reveal: bool,
     },
-    /// Publishes the original bytes to their topic again.
+    /// Publishes the original bytes to their topic again, the event of a source as the command that it becomes.
     #[command(
-        after_help = "They go with the headers that say what they are (those of CloudEvents, content-type and traceparent, up \
-        to 8 KiB) and without a key. Done for each by itself: what went through is marked, also where a later one \
+        after_help = "They go with their key and the headers that say what they are (those of CloudEvents, content-type and \
+        traceparent). The event of a source is mapped as the configuration says now, and the command goes to the topic of \
+        commands. Done for each by itself: what went through is marked, also where a later one \
         fails.\n\nExample:\n  lacuna dead-letters redrive --reason unknown_task"
     )]
     #[command(group(clap::ArgGroup::new("which").required(true).args(["ids", "reason"])))]

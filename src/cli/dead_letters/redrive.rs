@@ -1,11 +1,12 @@
-//! `lacuna dead-letters redrive`: publishes original bytes to the topic that they came from, or has a worker do it.
+//! `lacuna dead-letters redrive`: publishes original bytes to the topic that they came from, events of sources as commands, or has
+//! a worker do it.
 
 use serde_json::json;
 use uuid::Uuid;
 
 use super::{Exit, Failure, every, not_open, unknown, without_payload};
 use crate::{
-    app::AppError,
+    app::{self, AppError},
     cli::{
         fields::text,
         output::Out,
@@ -14,8 +15,8 @@ use crate::{
     },
     config::Config,
     domain::words::DeadLetterReason,
-    engine::dead_letters::redriving::{NotRedriven, redrive},
-    kafka::{KafkaError, redriver::Redriver},
+    engine::dead_letters::redriving::{NotPublished, NotRedriven, redrive},
+    kafka::KafkaError,
 };
 
 /// Which letters, and who decides it.
@@ -47,7 +48,7 @@ fn said(out: &mut Out, id: impl std::fmt::Display, place: &str) -> Result<(), Fa
 }
 
 fn here(config: &Config, wanted: Wanted, out: &mut Out) -> Result<Vec<Failure>, Failure> {
-    let redriver = Redriver::new(session::cluster(config)?);
+    let redriver = app::sources::redriver(config, session::cluster(config)?)?;
     let vault = session::vault(config)?;
     let actor = actor_or_user(wanted.actor);
     let note = wanted
@@ -81,11 +82,23 @@ fn failed(id: Uuid, error: NotRedriven) -> Failure {
         NotRedriven::NotOpen(letter) => not_open(&letter),
         NotRedriven::NotKept(letter) => without_payload(&letter),
         NotRedriven::Engine(error) => AppError::from(error).into(),
-        NotRedriven::NotPublished { source, .. } => match source.into_inner().downcast::<KafkaError>() {
-            Ok(error) => (*error).into(),
-            Err(error) => Failure::NotSo(error.to_string()),
-        },
+        NotRedriven::NotPublished { source, .. } => not_published(id, source),
         error @ (NotRedriven::Headers(_) | NotRedriven::Raced { .. }) => Failure::NotSo(error.to_string()),
+    }
+}
+
+fn not_published(id: Uuid, why: NotPublished) -> Failure {
+    match why {
+        NotPublished::MissingTopic(why) | NotPublished::Unconfirmed(why) => {
+            match why.downcast::<KafkaError>() {
+                Ok(error) => (*error).into(),
+                Err(error) => Failure::NotSo(error.to_string()),
+            }
+        }
+        NotPublished::NotNow(_) => Failure::Unreachable(format!("dead letter {id} is not redriven: {why}")),
+        NotPublished::NotRead(_) | NotPublished::Unmapped { .. } | NotPublished::Skipped(_) => {
+            Failure::NotSo(format!("dead letter {id} is not redriven: {why}"))
+        }
     }
 }
 

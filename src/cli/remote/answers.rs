@@ -34,7 +34,7 @@ pub(super) fn no_answer(base: &str, error: &CallError) -> Failure {
             "no whole answer within {} s: whether a decision was carried out, only asking again can tell",
             within.as_secs()
         ),
-        CallError::TooLarge => "the answer is larger than anything that the API of Lacuna says".to_owned(),
+        CallError::TooLarge(_) => "the answer is larger than anything that the API of Lacuna says".to_owned(),
         other => other.to_string(),
     };
     Failure::Unreachable(format!("{base}: {why}"))

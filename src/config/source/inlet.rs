@@ -5,8 +5,8 @@ use super::super::{
     reader::{Entry, Section},
     registry_file,
     secret::Secret,
-    signing_key::SigningKey,
     values::Zero,
+    verifying_key::VerifyingKey,
 };
 use crate::domain::{registry::HttpOptions, source::Format};
 use std::time::Duration;
@@ -47,7 +47,7 @@ pub struct Signature {
 /// What a call shows that it is genuine by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scheme {
-    /// `webhook-id`, `webhook-timestamp` and `webhook-signature` of Standard Webhooks, version 1.
+    /// `webhook-id`, `webhook-timestamp` and `webhook-signature` of Standard Webhooks, with a secret or a public key.
     StandardWebhooks,
     /// HMAC-SHA256 of the body, in hexadecimal.
     HmacSha256Hex,
@@ -57,6 +57,27 @@ pub enum Scheme {
     HmacSha1Hex,
     /// The secret itself: for senders that sign nothing.
     Token,
+}
+
+/// The headers that a signature of Standard Webhooks covers.
+const SIGNED: [&str; 2] = ["webhook-id", "webhook-timestamp"];
+
+impl Scheme {
+    /// Its name in the configuration.
+    pub fn as_str(self) -> &'static str {
+        let found = SCHEMES.iter().find(|(_, scheme)| *scheme == self);
+        found.map_or("", |(name, _)| name)
+    }
+
+    /// Whether the headers of a call are as certain as its body: a token says of both who has sent them, and nothing of what.
+    pub const fn covers_headers(self) -> bool {
+        matches!(self, Self::Token)
+    }
+
+    /// Whether this header is as certain as the body; its name is in lower case.
+    pub fn covers(self, header: &str) -> bool {
+        self.covers_headers() || self == Self::StandardWebhooks && SIGNED.contains(&header)
+    }
 }
 
 const SCHEMES: [(&str, Scheme); 5] = [
@@ -167,12 +188,8 @@ fn secrets(entry: &Entry<'_>, scheme: Scheme) -> Option<Vec<Secret>> {
     let one = |entry: &Entry<'_>| {
         let secret = entry.resolved(&entry.secret_source()?)?;
         let right = match scheme {
-            Scheme::StandardWebhooks => match SigningKey::parse(secret.expose()) {
-                Ok(SigningKey::Symmetric(_)) => Ok(()),
-                Ok(SigningKey::Ed25519(_)) => Err(
-                    "expected whsec_ and a symmetric secret: whsk_ signs, and is the sender's alone"
-                        .to_owned(),
-                ),
+            Scheme::StandardWebhooks => match VerifyingKey::parse(secret.expose()) {
+                Ok(_) => Ok(()),
                 Err(bad) => Err(bad.to_string()),
             },
             _ if secret.expose().len() < SHORTEST_SECRET => Err(format!(

@@ -119,3 +119,97 @@ fn mistakes_of_meaning_are_found_before_anything_is_called() {
         assert!(found.starts_with("hubspot.toml"), "{found}");
     }
 }
+
+#[test]
+fn a_success_that_nothing_shows_is_refused() {
+    let cases = [
+        // Whatever comes with 401, 429 and 503 says nothing of a person.
+        (
+            "status = 204\nmeans = \"accepted\"",
+            "means = \"accepted\"",
+            "status: missing: accepted would hold for 401, 429 and 503 too",
+        ),
+        (
+            "status = 404\nmeans = \"absent\"",
+            "when = { \"/category\" = \"NONE\" }\nmeans = \"absent\"",
+            "status: missing: absent would hold for 401",
+        ),
+        (
+            "status = 404\nmeans = \"not_found\"",
+            "status = [404, 429]\nmeans = \"not_found\"",
+            "429 says nothing of the person",
+        ),
+        (
+            "status = 404\nmeans = \"not_found\"",
+            "status = \"4xx\"\nmeans = \"not_found\"",
+            "401 says nothing of the person",
+        ),
+        (
+            "status = 404\nmeans = \"not_found\"",
+            "status = \"5xx\"\nmeans = \"rejected\"",
+            "500 says nothing of the person",
+        ),
+        (
+            "status = 404\nmeans = \"not_found\"",
+            "status = [403, 404]\nmeans = \"not_found\"",
+            "403 alone says that we are not let in",
+        ),
+        (
+            "status = 204\nmeans = \"accepted\"",
+            "status = [204, 409]\nmeans = \"accepted\"",
+            "a refusal is not accepted",
+        ),
+        (
+            "status = 404\nmeans = \"absent\"",
+            "status = [200, 404]\nmeans = \"absent\"",
+            "a success says that nobody is there only by what stands in it",
+        ),
+        (
+            "status = 404\nmeans = \"absent\"",
+            "status = 200\nwhen = { \"/id\" = { exists = false } }\nmeans = \"absent\"",
+            "a success says that nobody is there only by what stands in it",
+        ),
+        (
+            "status = 404\nmeans = \"absent\"",
+            "status = 200\nwhen = { \"/id\" = { emtpy = true } }\nmeans = \"absent\"",
+            "\"/id\": expected a value, a list of values, or",
+        ),
+        (
+            "keep = { contact_id = \"/id\" }",
+            "keep = { contact_id = \"/id\" }\nselect = { in = \"/pages/*/people\", has = \"/id\" }",
+            "without *",
+        ),
+        (
+            "keep = { contact_id = \"/id\" }",
+            "keep = { contact_id = \"/id\" }\nheaders = { \"X Y\" = \"1\" }",
+            "\"X Y\" is no name of a header",
+        ),
+        (
+            "path = \"/crm/v3/objects/contacts/gdpr-delete\"",
+            "path = \"crm/v3/gdpr-delete\"",
+            "expected one that begins with /",
+        ),
+        (
+            "path = \"/crm/v3/objects/contacts/gdpr-delete\"",
+            "path = \"/crm/gdpr delete\"",
+            "it has a character that no path has",
+        ),
+        (
+            "path = \"/crm/v3/objects/contacts/gdpr-delete\"",
+            "answers = \"text\"\npath = \"/crm/v3/objects/contacts/gdpr-delete\"",
+            "",
+        ),
+        (
+            "path = \"/crm/v3/objects/contacts/gdpr-delete\"\njson = { objectId = \"{id}\" }\n[[step.rule]]\nstatus = 204",
+            "answers = \"text\"\npath = \"/crm/v3/objects/contacts/gdpr-delete\"\n[[step.rule]]\nstatus = 200",
+            "any text would pass for it",
+        ),
+    ];
+    for (good, bad, says) in cases {
+        let text = hubspot().replacen(good, bad, 1);
+        assert_ne!(text, hubspot(), "{good}");
+        let found = wrong(&text);
+        assert_eq!(found.is_empty(), says.is_empty(), "{bad}: {found}");
+        assert!(found.contains(says), "{bad}: {found}");
+    }
+}

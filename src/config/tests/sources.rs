@@ -83,6 +83,11 @@ fn every_scheme_is_read_with_its_secrets() {
             1,
         ),
         (
+            "scheme = 'standard-webhooks', secret = 'whpk_BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc='",
+            Scheme::StandardWebhooks,
+            1,
+        ),
+        (
             "scheme = 'hmac-sha256-hex', header = 'X-Signature', secret = ['env:SHORT', 'another-one']",
             Scheme::HmacSha256Hex,
             2,
@@ -118,7 +123,8 @@ fn every_scheme_is_read_with_its_secrets() {
 
 #[test]
 fn mistake_in_a_place_names_source_and_key() {
-    let expected_pointer = "expected a JSON pointer, which begins with /, such as /data/customerId, or header: and a header's name";
+    let expected_pointer = "expected a JSON pointer, which begins with /, such as /data/customerId, or header: and a header's \
+                            name, or key: for the record's key";
     check(&[
         (
             &with("when", "when = { type = \"account.deleted\" }"),
@@ -264,4 +270,95 @@ fn debezium_needs_a_condition_and_a_registry_its_address() {
         registry.map(|registry| registry.url).as_deref(),
         Some("http://localhost:8081")
     );
+}
+
+const HMAC: &str = "scheme = 'hmac-sha256-base64', header = 'X-Hmac', secret = 'env:CRM_TOKEN'";
+const STANDARD: &str = "scheme = 'standard-webhooks', secret = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'";
+const TOKEN: &str = "scheme = 'token', header = 'Authorization', secret = 'env:CRM_TOKEN'";
+
+/// A call over HTTP that reads this header for its name.
+fn named_by(signature: &str, header: &str) -> String {
+    let map = format!("map = {{ command_id = \"header:{header}\", \"identity.email\" = \"/email\" }}");
+    over_http(signature).replace(SAMPLE.lines().find(|line| line.starts_with("map")).unwrap(), &map)
+}
+
+#[test]
+fn header_that_no_signature_covers_is_not_read() {
+    let advice = "so whoever has seen one call could send it again with another header; decide by what the body says, such as \
+                  { \"/field\" = { present = true } }, and give each kind of event a path";
+    check(&[
+        (
+            &named_by(HMAC, "X-Shopify-Webhook-Id"),
+            &format!(
+                "8: source \"accounts\": map: header:x-shopify-webhook-id: the signature (hmac-sha256-base64) covers only the body, \
+                 {advice}"
+            ),
+        ),
+        (
+            &over_http(HMAC).replace("\"/type\" =", "\"header:X-Topic\" ="),
+            &format!(
+                "6: source \"accounts\": when: header:x-topic: the signature (hmac-sha256-base64) covers only the body, {advice}"
+            ),
+        ),
+        (
+            &named_by(STANDARD, "X-Event-Id"),
+            &format!(
+                "8: source \"accounts\": map: header:x-event-id: the signature (standard-webhooks) covers only webhook-id, \
+                 webhook-timestamp and the body, {advice}"
+            ),
+        ),
+    ]);
+    for covered in [
+        named_by(STANDARD, "Webhook-Id"),
+        named_by(TOKEN, "X-Event-Id"),
+        SAMPLE.replace("\"/id\"", "\"header:id\""),
+    ] {
+        config(&covered).unwrap();
+    }
+}
+
+#[test]
+fn condition_may_ask_whether_something_is_there() {
+    let read = config(&with(
+        "when",
+        "when = { \"/a\" = { present = true }, \"/b\" = { present = false }, \"/c\" = [1, true] }",
+    ));
+    let when = read.unwrap().sources[0].definition.when.clone();
+    let shown: Vec<String> = when
+        .iter()
+        .map(|c| format!("{} = {}", c.place, c.wanted))
+        .collect();
+    assert_eq!(shown, ["/a = anything", "/b = nothing", "/c = 1 or true"]);
+    check(&[(
+        &with("when", "when = { \"/a\" = { is = true } }"),
+        "6: source \"accounts\": when.\"/a\".is: unknown key; known here: present\n\
+             lacuna.toml:6: source \"accounts\": when.\"/a\".present: missing",
+    )]);
+}
+
+#[test]
+fn tombstones_are_read_by_their_keys_alone() {
+    let only = |when: &str, map: &str| {
+        with("when", &format!("tombstones = \"only\"\n{when}"))
+            .replace(SAMPLE.lines().find(|line| line.starts_with("map")).unwrap(), map)
+    };
+    let right = only("", "map = { \"identity.customer_id\" = \"key:/id\" }");
+    assert_eq!(
+        config(&right).unwrap().sources[0].definition.tombstones,
+        crate::domain::source::Tombstones::Only
+    );
+    check(&[
+        (
+            &only("", "map = { \"identity.customer_id\" = \"/id\" }"),
+            "9: source \"accounts\": map: /id: a tombstone has no value to look into: expected key:, key:/… or header:…",
+        ),
+        (
+            &over_http(TOKEN).replace("\"/id\"", "\"key:\""),
+            "8: source \"accounts\": map: key:: a call has no key: only records of a topic have one",
+        ),
+        (
+            &with("format", "format = \"json\"\ntombstones = \"take\""),
+            "6: source \"accounts\": tombstones: expected one of: skip, only",
+        ),
+    ]);
 }

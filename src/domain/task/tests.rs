@@ -165,7 +165,7 @@ const WAVE: fn() -> Share = || Share::Wave {
 fn only_the_listed_pairs_are_allowed() {
     let table = [
         ("blocked", "x.........xxw......wwwx........l"),
-        ("blocked", "x.........xx.......ww.xx.......l"),
+        ("blocked", "x.........xx.......wwlxx.......l"),
         ("parked", ".x...x...xxx.x..x.xw..x........l"),
         ("ready", "..x..x...xxx..x.x.xw..x.xx.....l"),
         ("dispatched", "...xxxxxxxx.w...xxxw....x..x..xl"),

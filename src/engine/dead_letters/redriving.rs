@@ -1,7 +1,9 @@
-//! Redriving: a message that could not be taken in is published once more, to the topic that it came from.
+//! Redriving: a message that could not be taken in is published once more, to the topic that it came from. The event of a source
+//! is published as the command that it becomes, to the topic of commands: its own topic is its upstream's, where others read it,
+//! too, and where it would be another event, at another place and with another name.
 //!
-//! A letter is marked only after the broker has confirmed it. A crash in between leaves it open, and a second redrive of the same
-//! command changes nothing.
+//! A letter is marked only after the broker has confirmed it. A crash in between leaves it open. Another redrive, at the same time
+//! or later, publishes the same command under the same id, which changes nothing.
 
 use async_trait::async_trait;
 use uuid::Uuid;
@@ -9,64 +11,68 @@ use zeroize::Zeroizing;
 
 use crate::{
     engine::EngineError,
-    store::{DeadLetter, DeadLetterState, Store, StoreError},
+    store::{DeadLetter, DeadLetterState, Origin, Store, StoreError},
     vault::Vault,
-    wire::KeptHeaders,
+    wire::{KeptHeaders, ReadHeaders},
 };
 
 /// Publishes messages to the topics that they came from.
 #[async_trait]
 pub trait Republish: std::fmt::Debug + Send + Sync {
-    /// Publishes it, and says where it lies, once that is confirmed: topic/partition/offset.
+    /// Publishes it, or the command that it becomes, and says where that lies, once it is confirmed: topic/partition/offset.
     async fn publish_again(&self, message: &Original) -> Result<String, NotPublished>;
 }
 
 /// A message as it came.
 pub struct Original {
-    /// The topic that it came from.
-    pub topic: String,
+    /// Where it came from.
+    pub origin: Origin,
+    /// Its key; `None` also where an earlier version has kept it.
+    pub key: Option<Vec<u8>>,
     /// The headers that say what it is: a command may have its id there.
     pub headers: Vec<(String, String)>,
-    /// Its bytes.
-    pub payload: Zeroizing<Vec<u8>>,
+    /// Its bytes; `None` of a tombstone.
+    pub payload: Option<Zeroizing<Vec<u8>>>,
 }
 
 /// Without what it says.
 impl std::fmt::Debug for Original {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Original")
-            .field("topic", &self.topic)
+            .field("origin", &self.origin)
             .finish_non_exhaustive()
     }
 }
 
 /// Why a message was not published: nothing of it is in there.
 #[derive(Debug, thiserror::Error)]
-#[error("nobody has confirmed it")]
-pub struct NotPublished {
-    #[source]
-    why: Box<dyn std::error::Error + Send + Sync>,
-    missing_topic: bool,
-}
-
-impl NotPublished {
-    /// For this reason. `missing_topic`: whether its topic is not there, so that trying again does not help.
-    pub fn new(why: impl std::error::Error + Send + Sync + 'static, missing_topic: bool) -> Self {
-        Self {
-            why: Box::new(why),
-            missing_topic,
-        }
-    }
-
-    /// Whether its topic is not there.
-    pub const fn is_missing_topic(&self) -> bool {
-        self.missing_topic
-    }
-
-    /// The reason.
-    pub fn into_inner(self) -> Box<dyn std::error::Error + Send + Sync> {
-        self.why
-    }
+pub enum NotPublished {
+    /// Its topic is not there, so that trying again does not help.
+    #[error("its topic is not there")]
+    MissingTopic(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Nobody has confirmed it.
+    #[error("nobody has confirmed it")]
+    Unconfirmed(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// No topic of this configuration has that name any more, so that nobody would read it there.
+    #[error(
+        "nothing reads topic {0} any more: it is none of kafka.topics, and no [[source]] has it; put it back, or have the \
+         message sent where commands are read and close the letter"
+    )]
+    NotRead(String),
+    /// It is the event of a source, which still makes no command of it.
+    #[error("source {source_name:?} still cannot map it: {why}")]
+    Unmapped {
+        /// The name of the source.
+        source_name: String,
+        /// Why not.
+        why: String,
+    },
+    /// Every source of its topic leaves it out now.
+    #[error("the sources of its topic leave it out now, so that it asks for nothing: {0}")]
+    Skipped(String),
+    /// It is the event of a source, which cannot be read just now.
+    #[error("it cannot be read just now: {0}")]
+    NotNow(String),
 }
 
 /// A letter that was redriven.
@@ -159,13 +165,15 @@ fn original(vault: &Vault, letter: &DeadLetter) -> Result<Original, NotRedriven>
         return Err(NotRedriven::NotKept(Box::new(letter.clone())));
     };
     let open = |sealed: &[u8]| vault.open_dead_letter(sealed).map_err(EngineError::from);
-    let headers = match &letter.headers {
+    let kept = match &letter.headers {
         Some(sealed) => KeptHeaders::read(&open(sealed)?).map_err(|_| NotRedriven::Headers(letter.id))?,
-        None => Vec::new(),
+        None => ReadHeaders::default(),
     };
+    let payload = open(sealed)?;
     Ok(Original {
-        topic: letter.origin.topic.to_string(),
-        headers,
-        payload: open(sealed)?,
+        origin: letter.origin.clone(),
+        key: kept.key,
+        headers: kept.headers,
+        payload: (!kept.has_no_value).then_some(payload),
     })
 }

@@ -25,6 +25,8 @@ pub(in super::super) struct Call {
     pub(in super::super) parameters: Vec<Parameter>,
     /// The schema of the body, and whether it may be left out.
     pub(in super::super) body: Option<(SchemaOf, bool)>,
+    /// What its body is written in.
+    pub(in super::super) body_media: &'static str,
     /// Bodies as they may be sent, by name.
     pub(in super::super) examples: Vec<(&'static str, &'static str)>,
     /// What it answers when it does what it is asked.
@@ -47,6 +49,8 @@ pub(in super::super) struct Parameter {
     pub(in super::super) schema: SchemaOf,
     /// Whether it may have several values, with commas between.
     pub(in super::super) is_list: bool,
+    /// Whether it has to be there.
+    pub(in super::super) is_required: bool,
 }
 
 /// Where a parameter stands.
@@ -79,7 +83,7 @@ pub(in super::super) enum Content {
 }
 
 impl Call {
-    pub(super) const fn new(method: &'static str, path: &'static str, needs: Needs) -> Self {
+    pub(in super::super) const fn new(method: &'static str, path: &'static str, needs: Needs) -> Self {
         Self {
             method,
             path,
@@ -88,6 +92,7 @@ impl Call {
             details: "",
             parameters: Vec::new(),
             body: None,
+            body_media: "application/json",
             examples: Vec::new(),
             answers: BTreeMap::new(),
             problems: Vec::new(),
@@ -131,6 +136,7 @@ impl Call {
             text,
             schema,
             is_list,
+            is_required: false,
         });
         self
     }
@@ -156,6 +162,23 @@ impl Call {
     /// Its body.
     pub(in super::super) fn body<T: JsonSchema>(mut self) -> Self {
         self.body = Some((|generator| generator.subschema_for::<T>(), false));
+        self
+    }
+
+    /// Its body, which is written in something else than JSON.
+    pub(in super::super) fn body_in<T: JsonSchema>(self, media: &'static str) -> Self {
+        Self {
+            body_media: media,
+            ..self.body::<T>()
+        }
+    }
+
+    /// A header that it has to have.
+    pub(in super::super) fn header<T: JsonSchema>(mut self, name: &'static str, text: &'static str) -> Self {
+        self = self.parameter(name, ParameterIn::Header, text, T::json_schema, false);
+        if let Some(parameter) = self.parameters.last_mut() {
+            parameter.is_required = true;
+        }
         self
     }
 

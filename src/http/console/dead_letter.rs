@@ -195,8 +195,9 @@ fn redrive_form<R>(visitor: &Visitor<R>, times: &Times, id: Uuid) -> Markup {
     let path = format!("/dead-letters/{id}/redrive");
     let preview = html! {
         p {
-            "The same bytes are published to its topic once more, and taken in like any other message. Where the cause is not mended, \
-             they come back as another dead letter. A command that was taken in meanwhile is not carried out twice."
+            "The same bytes are published to its topic once more, and taken in like any other message; the event of a source as the \
+             command that it becomes. Where the cause is not mended, they come back as another dead letter, or this one stays open. A \
+             command that was taken in meanwhile is not carried out twice."
         }
     };
     let action = Action::new("redrive", &path, "Redrive it", preview).asking(Reason::Welcome);

@@ -47,7 +47,7 @@ impl Operation {
             if !call.examples.is_empty() {
                 content["examples"] = examples_of(call);
             }
-            let body = json!({ "required": !optional, "content": { "application/json": content } });
+            let body = json!({ "required": !optional, "content": { call.body_media: content } });
             members.insert("requestBody".to_owned(), body);
         }
         members.insert("responses".to_owned(), responses_of(call, schemas));
@@ -76,6 +76,7 @@ fn tag_of(path: &str) -> &str {
     match (parts.next(), parts.next()) {
         (Some("v1"), Some(what)) => what,
         (Some("opendsr"), _) => "opendsr",
+        (Some("sources" | "webhooks" | "hooks"), _) => "sources",
         _ => "machines",
     }
 }
@@ -131,7 +132,7 @@ fn parameters_of(call: &Call, schemas: &mut Schemas) -> Vec<Value> {
         let mut described = json!({
             "name": parameter.name,
             "in": place,
-            "required": false,
+            "required": parameter.is_required,
             "description": parameter.text,
             "schema": schema,
         });

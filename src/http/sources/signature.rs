@@ -3,13 +3,14 @@
 use axum::http::HeaderMap;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use ring::signature::{ED25519, UnparsedPublicKey};
 use sha1::Sha1;
 use sha2::Sha256;
 use standardwebhooks::{HEADER_WEBHOOK_ID, HEADER_WEBHOOK_SIGNATURE, HEADER_WEBHOOK_TIMESTAMP, Webhook};
 use subtle::ConstantTimeEq as _;
 
 use crate::{
-    config::{Scheme, Secret, Signature, SigningKey},
+    config::{Scheme, Secret, Signature, VerifyingKey},
     domain::time::At,
 };
 
@@ -63,7 +64,10 @@ fn sha1_is(secret: &Secret, body: &[u8], mac: &[u8]) -> bool {
         .is_ok_and(|hmac| hmac.chain_update(body).verify_slice(mac).is_ok())
 }
 
-/// Standard Webhooks, version 1: what is signed is the id, the time and the body.
+/// What a signature of Ed25519 begins with in Standard Webhooks.
+const ASYMMETRIC: &str = "v1a,";
+
+/// Standard Webhooks, with a secret (`v1`) or a public key (`v1a`): what is signed is the id, the time and the body.
 fn standard(signature: &Signature, headers: &HeaderMap, body: &[u8], now: At) -> Result<(), Forged> {
     let needed = |name| text(headers, name).ok_or(Forged::Missing);
     let (id, time) = (needed(HEADER_WEBHOOK_ID)?, needed(HEADER_WEBHOOK_TIMESTAMP)?);
@@ -73,15 +77,26 @@ fn standard(signature: &Signature, headers: &HeaderMap, body: &[u8], now: At) ->
     if signed_at.since(now).max(now.since(signed_at)) > signature.tolerance {
         return Err(Forged::Time);
     }
-    let is_of = |secret: &Secret| {
-        let Ok(SigningKey::Symmetric(key)) = SigningKey::parse(secret.expose()) else {
-            return false;
-        };
-        let right = Webhook::from_bytes(key.to_vec()).and_then(|webhook| webhook.sign(id, seconds, body));
-        right.is_ok_and(|right| {
-            let same = |one: &str| bool::from(one.as_bytes().ct_eq(right.as_bytes()));
-            given.split(' ').filter(|one| same(one)).count() > 0
-        })
+    let given: Vec<&str> = given.split(' ').collect();
+    let is_of = |secret: &Secret| match VerifyingKey::parse(secret.expose()) {
+        Ok(VerifyingKey::Symmetric(key)) => {
+            let right = Webhook::from_bytes(key.to_vec()).and_then(|webhook| webhook.sign(id, seconds, body));
+            right.is_ok_and(|right| {
+                let same = |one: &&&str| bool::from(one.as_bytes().ct_eq(right.as_bytes()));
+                given.iter().filter(same).count() > 0
+            })
+        }
+        Ok(VerifyingKey::Ed25519(key)) => {
+            let signed = [id.as_bytes(), b".", time.as_bytes(), b".", body].concat();
+            let key = UnparsedPublicKey::new(&ED25519, key);
+            given.iter().any(|one| {
+                let mac = one
+                    .strip_prefix(ASYMMETRIC)
+                    .and_then(|mac| BASE64_STANDARD.decode(mac).ok());
+                mac.is_some_and(|mac| key.verify(&signed, &mac).is_ok())
+            })
+        }
+        Err(_) => false,
     };
     let matching = signature.secrets.iter().filter(|secret| is_of(secret)).count();
     if matching > 0 { Ok(()) } else { Err(Forged::Wrong) }
@@ -96,6 +111,7 @@ mod tests {
     use std::time::Duration;
 
     use axum::http::{HeaderName, HeaderValue};
+    use ring::signature::{Ed25519KeyPair, KeyPair as _};
 
     use super::*;
 
@@ -196,5 +212,31 @@ mod tests {
         }
         let other = verify(&signed, &headers, b"{}", at(1_614_265_330));
         assert_eq!(other, Err(Forged::Wrong));
+    }
+
+    #[test]
+    fn ed25519_signature_is_believed_by_its_public_key() {
+        let pair = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap();
+        let public = |pair: &Ed25519KeyPair| format!("whpk_{}", BASE64_STANDARD.encode(pair.public_key()));
+        let signed = signature(Scheme::StandardWebhooks, "", &[&public(&pair)]);
+        let foreign = Ed25519KeyPair::from_seed_unchecked(&[8; 32]).unwrap();
+        let foreign = signature(Scheme::StandardWebhooks, "", &[&public(&foreign)]);
+        let mac = BASE64_STANDARD.encode(pair.sign(b"msg_1.1614265330.{\"id\":1}"));
+        let now = At::from_millis(1_614_265_330_000);
+        let judged = |signed: &Signature, id: &str, given: &str| {
+            let headers = with(&[
+                ("webhook-id", id),
+                ("webhook-timestamp", "1614265330"),
+                ("webhook-signature", given),
+            ]);
+            verify(signed, &headers, BODY, now)
+        };
+        let given = format!("v1,AAAA v1a,{mac}");
+        assert_eq!(judged(&signed, "msg_1", &given), Ok(()));
+        assert_eq!(judged(&foreign, "msg_1", &given), Err(Forged::Wrong));
+        assert_eq!(judged(&signed, "msg_2", &given), Err(Forged::Wrong));
+        for other in [format!("v1,{mac}"), "v1a,".to_owned(), "v1a,%".to_owned(), mac] {
+            assert_eq!(judged(&signed, "msg_1", &other), Err(Forged::Wrong), "{other}");
+        }
     }
 }

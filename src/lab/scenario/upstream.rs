@@ -108,7 +108,7 @@ impl UpstreamEvent {
             origin.offset,
             Some(headers),
         );
-        match sources.read(&record, &worker.tenant_default) {
+        match sources.read(&record, origin.incarnation, &worker.tenant_default) {
             Reading::Message(content) => {
                 let arrival = arrivals::arrival(Some(origin), content, bytes);
                 Ok(worker.intake().take_in(&[arrival]).await?)

@@ -22,7 +22,7 @@ const NEXT_WITHIN: Duration = Duration::from_secs(10);
 pub(super) async fn read(headers: &HeaderMap, mut body: Incoming, most: usize) -> Result<Bytes, CallError> {
     let unpack = Packing::of(headers)?;
     if body.size_hint().lower() > most as u64 {
-        return Err(CallError::TooLarge);
+        return Err(CallError::TooLarge(most));
     }
     let mut read = BytesMut::new();
     loop {
@@ -34,7 +34,7 @@ pub(super) async fn read(headers: &HeaderMap, mut body: Incoming, most: usize) -
         // Trailers are of no use here.
         let Ok(data) = frame.into_data() else { continue };
         if read.len() + data.len() > most {
-            return Err(CallError::TooLarge);
+            return Err(CallError::TooLarge(most));
         }
         read.extend_from_slice(&data);
     }
@@ -89,7 +89,7 @@ fn limited(unpacking: impl Read, most: usize) -> Result<Bytes, CallError> {
         .read_to_end(&mut unpacked)
         .map_err(|_| CallError::Packed)?;
     if unpacked.len() > most {
-        return Err(CallError::TooLarge);
+        return Err(CallError::TooLarge(most));
     }
     Ok(unpacked.into())
 }
@@ -115,14 +115,14 @@ mod tests {
         assert!(bomb.len() < MOST, "it is small as it comes");
         assert!(matches!(
             Packing::Gzip.unpacked(bomb, MOST),
-            Err(CallError::TooLarge)
+            Err(CallError::TooLarge(MOST))
         ));
         // A bomb of many parts.
         let part = gzip(&vec![0; MOST / 2]);
         let parts: Vec<u8> = part.iter().copied().cycle().take(part.len() * 5).collect();
         assert!(matches!(
             Packing::Gzip.unpacked(parts.into(), MOST),
-            Err(CallError::TooLarge)
+            Err(CallError::TooLarge(MOST))
         ));
         assert!(matches!(
             Packing::Gzip.unpacked(Bytes::from_static(b"no gzip"), MOST),

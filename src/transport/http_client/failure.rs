@@ -9,7 +9,7 @@ use rustls::{
     pki_types::{InvalidDnsNameError, UnixTime},
 };
 
-use super::{MOST, connector::NoConnection};
+use super::connector::NoConnection;
 use crate::{
     domain::time::At,
     transport::{
@@ -63,8 +63,8 @@ pub enum CallError {
     #[error("the answer stopped for {} s in its middle", .0.as_secs())]
     Stalled(Duration),
     /// An answer is too large.
-    #[error("the answer is larger than {} KiB, packed or unpacked: an ack needs less", MOST / 1024)]
-    TooLarge,
+    #[error("the answer is larger than {} KiB, packed or unpacked: what is needed of one is smaller", .0 / 1024)]
+    TooLarge(usize),
     /// An answer is packed as nobody can unpack it.
     #[error(
         "the answer has a content-encoding that was not asked for and cannot be unpacked: send it as it is"
@@ -144,7 +144,7 @@ impl CallError {
             Self::Tls(fault) => !matches!(fault, TlsFault::WantsCertificate | TlsFault::OurCertificate(_)),
             Self::Late(_)
             | Self::Stalled(_)
-            | Self::TooLarge
+            | Self::TooLarge(_)
             | Self::Packed
             | Self::Redirected(_)
             | Self::Broken(_) => false,

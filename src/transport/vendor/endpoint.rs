@@ -1,28 +1,23 @@
 //! A vendor, ready to be called: its connector, its settings with their secrets, its client, its token.
 
+mod login;
+
 use std::{path::Path, sync::Arc, time::Duration};
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use hyper::{
     Request,
-    header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, LINK},
+    header::{CONTENT_TYPE, HeaderValue, LINK},
 };
 use serde_json::Value;
-use zeroize::Zeroizing;
 
-use super::{
-    batches::Batches,
-    pace::Pace,
-    token::{Granted, Tokens},
-};
+use super::{batches::Batches, pace::Pace, token::Tokens};
 use crate::{
     clock::{Clock, Stopwatch},
     config::connectors::{self, Origin},
     connector::{
-        Auth, Connector, Kept, Rendered, Step, Values,
-        request::{Filling, date_of},
-        template::{Place, Template},
+        Connector, Rendered, Step, Values,
+        request::{Filling, Header, date_of},
     },
     domain::registry::{SettingValue, Vendor},
     transport::{
@@ -54,6 +49,8 @@ pub(super) struct Heard {
     pub(super) status: u16,
     /// Its body where it is JSON, else null.
     pub(super) body: Arc<Value>,
+    /// Its body where it is something else.
+    pub(super) text: Option<Arc<str>>,
     /// The id that it says somebody is merged into.
     pub(super) canonical: Option<String>,
     pub(super) retry_after: Option<Duration>,
@@ -147,9 +144,12 @@ impl Endpoint {
     }
 
     fn heard(&self, answer: &HttpAnswer) -> Heard {
+        let json = serde_json::from_slice(&answer.body).ok();
+        let is_text = json.is_none() && !answer.body.trim_ascii().is_empty();
         Heard {
             status: answer.status.as_u16(),
-            body: Arc::new(serde_json::from_slice(&answer.body).unwrap_or(Value::Null)),
+            text: is_text.then(|| String::from_utf8_lossy(&answer.body).into()),
+            body: Arc::new(json.unwrap_or(Value::Null)),
             canonical: answer
                 .headers
                 .get_all(LINK)
@@ -167,11 +167,27 @@ impl Endpoint {
         let mut request = Request::builder()
             .method(rendered.method)
             .uri(parsed("url", &url).map_err(unwritable)?);
-        for (name, value) in &rendered.headers {
-            request = request.header(name.as_str(), value.as_str());
+        for Header {
+            name,
+            value,
+            is_secret,
+        } in &rendered.headers
+        {
+            let mut value = HeaderValue::from_str(value).map_err(|_| {
+                unwritable(Unusable::new(
+                    "connector",
+                    format!("{name}: no value of a header"),
+                ))
+            })?;
+            value.set_sensitive(*is_secret);
+            request = request.header(name.as_str(), value);
         }
         for (name, value) in self.authorisation(token).map_err(unwritable)? {
-            request = request.header(name, value);
+            // A call with a header of this name logs in by itself: of two, vendors read either.
+            let is_own = |header: &Header| header.name.eq_ignore_ascii_case(name.as_str());
+            if !rendered.headers.iter().any(is_own) {
+                request = request.header(name, value);
+            }
         }
         if let Some(kind) = rendered.content.kind() {
             request = request.header(CONTENT_TYPE, HeaderValue::from_static(kind));
@@ -179,133 +195,6 @@ impl Endpoint {
         request
             .body(Bytes::copy_from_slice(rendered.content.text().as_bytes()))
             .map_err(|_| unwritable(Unusable::new("url", "the call cannot be written")))
-    }
-
-    /// The headers that let us in.
-    fn authorisation(&self, token: Option<&str>) -> Result<Vec<(HeaderName, HeaderValue)>, Unusable> {
-        let text = |template| self.setting(template, Place::Json);
-        Ok(match &self.connector.auth {
-            Auth::None => Vec::new(),
-            Auth::Basic { username, password } => {
-                let pair = Zeroizing::new(format!("{}:{}", *text(username)?, *text(password)?));
-                let value = Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes())));
-                vec![(AUTHORIZATION, sensitive(&value)?)]
-            }
-            Auth::Bearer { token } => vec![bearer(&text(token)?)?],
-            Auth::Header { headers } => {
-                let mut found = Vec::new();
-                for (name, template) in headers {
-                    let name = name
-                        .parse()
-                        .map_err(|_| Unusable::new("connector", "auth: expected the name of a header"))?;
-                    found.push((name, sensitive(&text(template)?)?));
-                }
-                found
-            }
-            Auth::ClientCredentials { .. } | Auth::RefreshToken { .. } => {
-                vec![bearer(token.unwrap_or_default())?]
-            }
-        })
-    }
-
-    /// A template of settings, filled in.
-    fn setting(&self, template: &Template, place: Place) -> Result<Zeroizing<String>, Unusable> {
-        let filling = Filling {
-            values: &self.values,
-            kind: "",
-            ids: &[],
-            kept: &Kept::default(),
-            today: "",
-            key: "",
-        };
-        let text = filling.text(template, place);
-        text.map(Zeroizing::new)
-            .map_err(|error| Unusable::new("connector", error.to_string()))
-    }
-
-    /// The token of OAuth 2.0, where the connector has it.
-    async fn token(&self, within: Duration) -> Result<Option<Zeroizing<String>>, Reply> {
-        let (url, fields, configured) = match &self.connector.auth {
-            Auth::ClientCredentials {
-                token_url,
-                client_id,
-                client_secret,
-                scope,
-            } => {
-                let mut fields = vec![("grant_type", None), ("client_id", Some(client_id))];
-                fields.push(("client_secret", Some(client_secret)));
-                fields.extend(scope.as_ref().map(|scope| ("scope", Some(scope))));
-                (token_url, fields, None)
-            }
-            Auth::RefreshToken {
-                token_url,
-                client_id,
-                client_secret,
-                refresh_token,
-            } => {
-                let mut fields = vec![("grant_type", None), ("client_id", Some(client_id))];
-                fields.push(("client_secret", Some(client_secret)));
-                (token_url, fields, Some(refresh_token))
-            }
-            _ => return Ok(None),
-        };
-        let fetch = async |refresh: Option<&str>| self.grant(url, &fields, configured, refresh, within).await;
-        self.tokens.get(fetch).await.map(Some)
-    }
-
-    async fn grant(
-        &self,
-        url: &Template,
-        fields: &[(&str, Option<&Template>)],
-        configured: Option<&Template>,
-        refresh: Option<&str>,
-        within: Duration,
-    ) -> Result<Granted, Reply> {
-        let unusable = |why: Unusable| CallError::from(why).reply();
-        let mut form: Vec<(&str, Zeroizing<String>)> = Vec::new();
-        for (name, template) in fields {
-            let value = match template {
-                Some(template) => self.setting(template, Place::Json).map_err(unusable)?,
-                None if configured.is_some() => Zeroizing::new("refresh_token".to_owned()),
-                None => Zeroizing::new("client_credentials".to_owned()),
-            };
-            form.push((name, value));
-        }
-        if let Some(configured) = configured {
-            let token = match refresh {
-                Some(renewed) => Zeroizing::new(renewed.to_owned()),
-                None => self.setting(configured, Place::Json).map_err(unusable)?,
-            };
-            form.push(("refresh_token", token));
-        }
-        let fields: Vec<(&str, &str)> = form.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        let body = serde_html_form::to_string(&fields)
-            .map_err(|_| unusable(Unusable::new("connector", "auth: the form cannot be written")))?;
-        let url = self.setting(url, Place::Host).map_err(unusable)?;
-        let request = Request::post(parsed("connector", &self.redirected(&url)).map_err(unusable)?)
-            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .body(Bytes::from(body))
-            .map_err(|_| unusable(Unusable::new("connector", "auth: the call cannot be written")))?;
-        let answer = self
-            .client
-            .call(request, within)
-            .await
-            .map_err(CallError::reply)?;
-        let status = answer.status.as_u16();
-        match status {
-            200..=299 => serde_json::from_slice(&answer.body).map_err(|_| {
-                Reply::Unauthorised(format!("the authorisation server answered {status} without an access token").into())
-            }),
-            429 | 500..=599 => Err(Reply::Failed(
-                Failed::new(format!("the authorisation server answered {status}"))
-                    .not_sent()
-                    .after(answer.retry_after(self.clock.now())),
-            )),
-            _ => Err(Reply::Unauthorised(
-                format!("the authorisation server answered {status}: the secret or the refresh token is not valid (any more)")
-                    .into(),
-            )),
-        }
     }
 
     /// Where an absolute URL of the connector leads, where the registry sends its calls elsewhere.
@@ -340,22 +229,6 @@ fn connector_of(vendor: &Vendor, folder: Option<&Path>, reader: &mut Reader) -> 
             problems.to_string().replace('\n', "; "),
         )),
     }
-}
-
-fn sensitive(text: &str) -> Result<HeaderValue, Unusable> {
-    let mut value = HeaderValue::from_str(text).map_err(|_| {
-        Unusable::new(
-            "connector",
-            "auth: expected a line of ASCII text without control characters",
-        )
-    })?;
-    value.set_sensitive(true);
-    Ok(value)
-}
-
-fn bearer(token: &str) -> Result<(HeaderName, HeaderValue), Unusable> {
-    let text = Zeroizing::new(format!("Bearer {token}"));
-    Ok((AUTHORIZATION, sensitive(&text)?))
 }
 
 /// The last segment of the path of `<…>; rel="canonical"`.

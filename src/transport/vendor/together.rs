@@ -41,13 +41,17 @@ impl Endpoint {
         let started = Stopwatch::start();
         if let Some(is_full) = self.batches.add(&key, limits.count as usize, waiting) {
             let linger = limits.linger.0.min(within);
-            tokio::select! {
-                () = is_full.notified() => {}
-                // No due time of the domain: others share the call.
-                () = tokio::time::sleep(linger) => {}
-            }
-            let people = self.batches.take(&key);
-            self.call_for(&key, people, limits, (started, within)).await;
+            let endpoint = Arc::clone(self);
+            // By a task of its own: whoever came first may leave, and the others wait for the call all the same.
+            tokio::spawn(async move {
+                tokio::select! {
+                    () = is_full.notified() => {}
+                    // No due time of the domain: others share the call.
+                    () = tokio::time::sleep(linger) => {}
+                }
+                let people = endpoint.batches.take(&key);
+                endpoint.call_for(&key, people, limits, (started, within)).await;
+            });
         }
         answer.await.unwrap_or_else(|_| {
             Err(Reply::Failed(Failed::new(
@@ -129,6 +133,7 @@ impl Endpoint {
         let answer = Answer {
             status: heard.status,
             body: &heard.body,
+            text: heard.text.as_deref(),
             canonical: None,
         };
         Ok((step.judge_batch(answer, &ids), heard.retry_after))

@@ -1,6 +1,9 @@
 //! Events in Avro.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    io::Read,
+};
 
 use apache_avro::{
     Schema,
@@ -60,14 +63,33 @@ impl AvroSchema {
     }
 
     /// Reads an event. What the library says of one that it cannot read may repeat it, so it is not said.
-    pub(super) fn decode<'a>(&self, mut bytes: &[u8]) -> Result<Datum<'a>, Rejection> {
+    pub(super) fn decode<'a>(&self, bytes: &[u8]) -> Result<Datum<'a>, Rejection> {
         let wrong = || unmapped("the event is not what its Avro schema says".to_owned());
         let reader = self.reader().map_err(|_| wrong())?;
-        let value = reader.read_value(&mut bytes).map_err(|_| wrong())?;
-        if !bytes.is_empty() {
+        let mut left = Whole {
+            left: bytes,
+            ended_early: false,
+        };
+        let value = reader.read_value(&mut left).map_err(|_| wrong())?;
+        if left.ended_early || !left.left.is_empty() {
             return Err(wrong());
         }
         datum(value, 0)
+    }
+}
+
+/// The bytes of an event. The library takes a text, a union or a boolean that the event ends before for nothing, as if the
+/// writer had left it out; Avro leaves nothing out, so that such an event was cut off.
+struct Whole<'b> {
+    left: &'b [u8],
+    ended_early: bool,
+}
+
+impl Read for Whole<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.left.read(buffer)?;
+        self.ended_early |= read == 0 && !buffer.is_empty();
+        Ok(read)
     }
 }
 

@@ -80,6 +80,11 @@ impl<'a> Datum<'a> {
         }
     }
 
+    /// Whether it is nothing.
+    pub const fn is_null(&self) -> bool {
+        matches!(self, Self::Null)
+    }
+
     /// What has this name.
     pub fn get(&self, name: &str) -> Option<&Self> {
         match self {

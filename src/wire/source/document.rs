@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 
 use super::{
-    Event,
+    Carrier, Event,
     datum::{Datum, json},
     schema::Schema,
     unmapped,
@@ -34,6 +34,15 @@ pub struct Document<'a> {
     data: Datum<'a>,
     /// The attributes of CloudEvents.
     attributes: Option<Datum<'a>>,
+    /// Whether those were headers.
+    is_binary: bool,
+}
+
+/// Of an event without a value.
+impl Default for Document<'_> {
+    fn default() -> Self {
+        Self::plain(Datum::Null)
+    }
 }
 
 impl<'a> Document<'a> {
@@ -41,6 +50,7 @@ impl<'a> Document<'a> {
         Self {
             data,
             attributes: None,
+            is_binary: false,
         }
     }
 
@@ -52,7 +62,31 @@ impl<'a> Document<'a> {
                 let text = event.header(name)?;
                 Some(Cow::Owned(Datum::Text(Cow::Borrowed(text))))
             }
+            Place::Key(pointer) => {
+                let key = key(event.key?, pointer.is_some())?;
+                match pointer {
+                    Some(pointer) => key.at(pointer).cloned().map(Cow::Owned),
+                    None => Some(Cow::Owned(key)),
+                }
+            }
         }
+    }
+
+    /// The header that an attribute of CloudEvents was read from, if a pointer leads to one.
+    pub fn header_at(&self, place: &Place) -> Option<String> {
+        match place {
+            Place::Header(name) => Some(name.clone()),
+            Place::Pointer(pointer) if self.is_binary => match pointer.steps() {
+                [first, name] if first == ATTRIBUTES => Some(format!("ce_{name}")),
+                _ => None,
+            },
+            Place::Pointer(_) | Place::Key(_) => None,
+        }
+    }
+
+    /// Whether its attributes were headers, among them its name.
+    pub const fn is_binary(&self) -> bool {
+        self.is_binary
     }
 
     fn pointed(&self, pointer: &Pointer) -> Option<&Datum<'a>> {
@@ -62,11 +96,19 @@ impl<'a> Document<'a> {
         }
     }
 
-    /// Whether a snapshot of Debezium has found it: nobody has changed anything.
-    pub fn is_of_snapshot(&self) -> bool {
-        let is_change = ["before", "after", "source"]
-            .iter()
-            .any(|name| self.data.get(name).is_some());
+    /// Whether a snapshot of Debezium has found it: nobody has changed anything. Whoever reads its events by another format
+    /// gets the same ones, so it is looked for in all of them, and there by all that Debezium writes around a row.
+    pub fn is_of_snapshot(&self, format: Format) -> bool {
+        let has = |name: &str| self.data.get(name).is_some();
+        let is_change = match format {
+            Format::Debezium => has("before") || has("after") || has("source"),
+            _ => {
+                let source = self.data.get("source");
+                let of_debezium =
+                    source.is_some_and(|s| s.get("snapshot").is_some() || s.get("connector").is_some());
+                of_debezium && (has("before") || has("after"))
+            }
+        };
         is_change && self.data.get("op").and_then(Datum::text) == Some("r")
     }
 
@@ -105,6 +147,17 @@ pub fn open<'a>(
     Ok(Opened::Document(Document::plain(data)))
 }
 
+/// The key of a record: text as it is, or JSON. `by_pointer`: only JSON is meant.
+fn key<'a>(bytes: &'a [u8], by_pointer: bool) -> Option<Datum<'a>> {
+    let is_json = by_pointer || matches!(bytes.first(), Some(b'"' | b'{'));
+    if is_json {
+        return json(bytes).ok().map(payload);
+    }
+    // A text that looks like a number is somebody's id as it stands.
+    let text = std::str::from_utf8(bytes).ok()?;
+    Some(Datum::Text(Cow::Borrowed(text)))
+}
+
 /// The payload of an envelope of Kafka Connect, where there is one.
 fn payload(mut data: Datum<'_>) -> Datum<'_> {
     let is_envelope = data.get("schema").is_some() && data.get("payload").is_some();
@@ -136,7 +189,14 @@ fn open_cloud_event<'a>(event: &'a Event<'_>) -> Result<Opened<'a>, Rejection> {
         ));
     }
     if !is_structured && event.header("ce_specversion").is_some() {
-        return open_binary(event, content_type);
+        return match event.carrier {
+            Carrier::Call { headers_count: false } => Err(unmapped(
+                "expected an event of CloudEvents in structured mode: in binary mode its attributes are headers, which the \
+                 signature does not cover"
+                    .to_owned(),
+            )),
+            _ => open_binary(event, content_type),
+        };
     }
     let Some(body) = event.body else {
         return Ok(Opened::Tombstone);
@@ -161,6 +221,7 @@ fn open_cloud_event<'a>(event: &'a Event<'_>) -> Result<Opened<'a>, Rejection> {
     Ok(Opened::Document(Document {
         data: unpacked(data),
         attributes: Some(attributes),
+        is_binary: false,
     }))
 }
 
@@ -185,5 +246,6 @@ fn open_binary<'a>(event: &'a Event<'_>, content_type: &str) -> Result<Opened<'a
     Ok(Opened::Document(Document {
         data,
         attributes: Some(attributes),
+        is_binary: true,
     }))
 }

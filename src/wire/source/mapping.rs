@@ -8,10 +8,10 @@ use std::borrow::Cow;
 use uuid::Uuid;
 
 use super::{
-    Carrier, Event,
+    Event,
     datum::Datum,
     document::Document,
-    unmapped,
+    naming, unmapped,
     written::{Identity, Scope, Subject, Written},
 };
 use crate::{
@@ -26,9 +26,6 @@ use crate::{
         fields::{MAX_IDENTITIES, time, uuid},
     },
 };
-
-/// Names ids that are derived from events. Chosen once, by chance; never to change.
-const COMMANDS: Uuid = Uuid::from_u128(0x3f1c_9a52_7d0e_4c86_b1f4_52d9_07ae_6c13);
 
 /// The command that an event becomes, as JSON.
 pub(super) fn command(
@@ -170,32 +167,11 @@ impl<'r> Reader<'r> {
     /// The event's own name where it has one, else that of its place.
     fn command_id(&self) -> Result<Uuid, Rejection> {
         let Some(mapping) = self.mapping(&Target::CommandId) else {
-            return Ok(match self.event.carrier {
-                Carrier::Record {
-                    topic,
-                    partition,
-                    offset,
-                } => self.derived(
-                    &["record", topic, &partition.to_string(), &offset.to_string()],
-                    &[],
-                ),
-                Carrier::Call => self.derived(&["body"], self.event.body.unwrap_or_default()),
-            });
+            return Ok(naming::unnamed(self.source, self.event, self.document));
         };
         let text = self.scalar(mapping)?.ok_or_else(|| nothing_at(mapping))?;
         // What is no UUID is a name all the same: the same event has the same one.
-        Ok(uuid(&text).unwrap_or_else(|| self.derived(&["id", &text], &[])))
-    }
-
-    /// The id that these parts give. Each has its length before it, so that no two lists of parts are the same.
-    fn derived(&self, parts: &[&str], rest: &[u8]) -> Uuid {
-        let mut name = Vec::with_capacity(64 + rest.len());
-        for part in [self.source.name.as_str()].iter().chain(parts) {
-            name.extend_from_slice(format!("{}:", part.len()).as_bytes());
-            name.extend_from_slice(part.as_bytes());
-        }
-        name.extend_from_slice(rest);
-        Uuid::new_v5(&COMMANDS, &name)
+        Ok(uuid(&text).unwrap_or_else(|| naming::named(self.source, &text)))
     }
 
     fn request_id(&self) -> Result<Option<Uuid>, Rejection> {

@@ -2,7 +2,8 @@
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use prost_reflect::{
-    DynamicMessage, FileDescriptor, Kind, MapKey, MessageDescriptor, ReflectMessage as _, Value,
+    Cardinality, DynamicMessage, FieldDescriptor, FileDescriptor, Kind, MapKey, MessageDescriptor,
+    ReflectMessage as _, Value,
 };
 use protox::{
     Compiler, Error,
@@ -54,10 +55,9 @@ impl ProtobufSchema {
     }
 
     pub(super) fn decode<'a>(&self, bytes: &[u8]) -> Result<Datum<'a>, Rejection> {
-        let wrong = || unmapped("the event is not what its Protobuf schema says".to_owned());
-        let (indexes, bytes) = message_indexes(bytes).ok_or_else(wrong)?;
-        let message = self.message(&indexes).ok_or_else(wrong)?;
-        let message = DynamicMessage::decode(message, bytes).map_err(|_| wrong())?;
+        let (indexes, bytes) = message_indexes(bytes).ok_or_else(not_by_schema)?;
+        let message = self.message(&indexes).ok_or_else(not_by_schema)?;
+        let message = DynamicMessage::decode(message, bytes).map_err(|_| not_by_schema())?;
         object(&message, 0)
     }
 
@@ -68,6 +68,11 @@ impl ProtobufSchema {
         rest.iter()
             .try_fold(outermost, |message, index| message.child_messages().nth(*index))
     }
+}
+
+/// What the library says may repeat the event, so it is not said.
+fn not_by_schema() -> Rejection {
+    unmapped("the event is not what its Protobuf schema says".to_owned())
 }
 
 /// Which message of the file it is, and what follows: numbers in zigzag coding, their count first. A single zero stands for the
@@ -109,6 +114,13 @@ fn object<'a>(message: &DynamicMessage, depth: usize) -> Result<Datum<'a>, Rejec
     }
     if let Some(time) = well_known_time(message) {
         return Ok(time);
+    }
+    // Protocol Buffers do not show where a message ends: one that was cut off between two fields is whole. Only what its schema
+    // requires is missed.
+    let lacks =
+        |field: &FieldDescriptor| field.cardinality() == Cardinality::Required && !message.has_field(field);
+    if message.descriptor().fields().any(|field| lacks(&field)) {
+        return Err(not_by_schema());
     }
     let mut members = Vec::new();
     for (field, value) in message.fields() {

@@ -1,7 +1,9 @@
 //! Events as the documentation of each format shows them, and what becomes of them.
 
 mod formats;
+mod keys;
 mod refusals;
+mod schemas;
 
 use serde_json::Value;
 
@@ -9,7 +11,7 @@ use super::*;
 use crate::domain::{
     command::Scope,
     ids::{AnchorName, IdentityType, Tenant},
-    source::{Condition, Mapping, Place, Target, Template},
+    source::{Condition, Format, Mapping, Place, Target, Template, Tombstones, Wanted},
     words::CommandKind,
 };
 
@@ -18,11 +20,16 @@ fn source(format: Format, when: &[(&str, &str)], map: &[(&str, &str)]) -> Source
     Source {
         name: "accounts".to_owned(),
         format,
+        tombstones: Tombstones::Skipped,
         when: when
             .iter()
             .map(|(place, wanted)| Condition {
                 place: Place::parse(place).unwrap(),
-                any_of: wanted.split('|').map(str::to_owned).collect(),
+                wanted: match *wanted {
+                    "(anything)" => Wanted::Present(true),
+                    "(nothing)" => Wanted::Present(false),
+                    wanted => Wanted::AnyOf(wanted.split('|').map(str::to_owned).collect()),
+                },
             })
             .collect(),
         template: Template {
@@ -70,6 +77,7 @@ fn record<'a>(headers: &[(&'a str, &'a str)], body: Option<&'a [u8]>) -> Event<'
         topic: "shop.accounts",
         partition: 2,
         offset: 7,
+        incarnation: 0,
     };
     let headers = headers
         .iter()

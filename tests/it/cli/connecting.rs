@@ -67,6 +67,29 @@ async fn the_guide_leads_to_a_connector_that_passes() {
 }
 
 #[tokio::test]
+async fn the_guide_to_a_warehouse_leads_to_a_connector_that_passes() {
+    const WAREHOUSE: &str = "docs/guide/warehouse.md";
+    let workspace = Workspace::with(&format!(
+        "kafka.bootstrap_servers = \"embedded\"\n{}\n",
+        block(GUIDE, "toml", 1)
+    ));
+    std::fs::create_dir(workspace.path("connectors")).unwrap();
+    workspace.write("connectors/snowflake-rows.toml", &block(WAREHOUSE, "toml", 0));
+    let registered = block(WAREHOUSE, "toml", 1).replace("env:SNOWFLAKE_TOKEN", "file:token");
+    workspace.write("processors.toml", &registered);
+    workspace.write("token", "hunter2");
+    let mut said = Vec::new();
+    for line in block(WAREHOUSE, "sh", 0).lines() {
+        let arguments: Vec<&str> = line.split_whitespace().skip(1).collect();
+        said.push(workspace.run(&arguments).await.expect(0).stdout);
+    }
+    assert_eq!(said[0].matches("ok     ").count(), 5, "{}", said[0]);
+    assert!(said[1].contains("\"value\":\"CUSTOMER_ID\""), "{}", said[1]);
+    assert!(said[1].contains("WHERE COLUMN = ?"), "{}", said[1]);
+    workspace.run(&["check"]).await.expect(0);
+}
+
+#[tokio::test]
 async fn what_is_not_verified_is_said_loudly() {
     let workspace = Workspace::empty();
     let shown = workspace

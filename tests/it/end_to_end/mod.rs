@@ -20,6 +20,7 @@ mod opendsr;
 pub mod pages;
 mod schema_registry;
 mod source_calls;
+mod source_redrives;
 mod sources;
 mod sources_page;
 pub mod standby;

@@ -16,9 +16,9 @@ const SOURCES: &str = r#"
 name = "shopify"
 http = { path = "/webhooks/shopify", signature = { scheme = "hmac-sha256-base64", header = "X-Shopify-Hmac-Sha256", secret = ["the-next-client-secret", "the-apps-client-secret"] } }
 format = "json"
-when = { "header:x-shopify-topic" = "customers/redact" }
+when = { "/shop_id" = { present = true }, "/customer" = { present = true }, "/data_request" = { present = false } }
 command = { type = "erase", reason = "subject_request" }
-map = { command_id = "header:x-shopify-webhook-id", "identity.customer_id" = "/customer/id", "identity.email" = "/customer/email" }
+map = { "identity.customer_id" = "/customer/id", "identity.email" = "/customer/email" }
 
 [[source]]
 name = "accounts"
@@ -82,17 +82,17 @@ fn shopify_call_is_taken_once_and_a_forged_one_never() {
     let called = Called::start();
     let body = redact(&json!({ "id": 191_167, "email": "john@example.org" }));
     let (topic, id) = ("X-Shopify-Topic", "X-Shopify-Webhook-Id");
-    let signed = |secret: &str, body: &str, of: &str| {
+    // Whoever has seen the call could send it again with headers of their own: they change nothing.
+    let signed_as = |secret: &str, body: &str, of: &str, named: &str| {
         let mac = hmac(secret, body);
         called.call(
             "/webhooks/shopify",
-            &[
-                ("X-Shopify-Hmac-Sha256", mac.as_str()),
-                (topic, of),
-                (id, "b54557e4-bdd9-4b37-8a5f-bf7d70bcd043"),
-            ],
+            &[("X-Shopify-Hmac-Sha256", mac.as_str()), (topic, of), (id, named)],
             body,
         )
+    };
+    let signed = |secret: &str, body: &str, of: &str| {
+        signed_as(secret, body, of, "b54557e4-bdd9-4b37-8a5f-bf7d70bcd043")
     };
     for forged in [
         called.call(
@@ -119,17 +119,21 @@ fn shopify_call_is_taken_once_and_a_forged_one_never() {
     }
     assert_eq!(called.requests(), 0);
     // Both secrets count while one replaces the other, and a repeat changes nothing.
-    for secret in [SECRET, "the-next-client-secret", SECRET] {
-        let (status, said) = signed(secret, &body, "customers/redact");
-        assert_eq!(
-            (status, &said["request_id"]),
-            (202, &json!("b54557e4-bdd9-4b37-8a5f-bf7d70bcd043")),
-            "{said}"
-        );
+    let (status, first) = signed(SECRET, &body, "customers/redact");
+    assert_eq!((status, first["request_id"].is_string()), (202, true), "{first}");
+    for (secret, named) in [("the-next-client-secret", "another-id"), (SECRET, "a-third-id")] {
+        let (status, said) = signed_as(secret, &body, "customers/redact", named);
+        assert_eq!((status, &said), (202, &first), "{said}");
     }
     assert_eq!(called.requests(), 1);
-    let (status, said) = signed(SECRET, &body, "shop/redact");
-    assert_eq!((status, &said["skipped"]), (200, &json!(true)));
+    // Another event of the same app, signed with the same secret, stays what it is under any topic and at any path.
+    let asked = json!({ "shop_id": 954889, "customer": { "id": 7 }, "orders_requested": [1], "data_request": { "id": 9 } });
+    let order = json!({ "id": 1, "customer": { "id": 7, "email": "john@example.org" } });
+    for other in [asked.to_string(), order.to_string()] {
+        let (status, said) = signed(SECRET, &other, "customers/redact");
+        assert_eq!((status, &said["skipped"]), (200, &json!(true)), "{said}");
+    }
+    assert_eq!(called.requests(), 1);
     assert_eq!(
         (
             called.counted("shopify", "taken"),
@@ -177,6 +181,74 @@ fn call_that_cannot_be_mapped_is_told_so_without_a_value() {
     let large = format!("\"{}\"", "x".repeat(1 << 20));
     assert_eq!(signed(&large, "3").0, 413);
     assert_eq!(called.requests(), 1);
+    called.worker.stop();
+}
+
+#[test]
+fn attributes_that_no_signature_covers_are_not_believed() {
+    let called = Called::start();
+    let now = std::time::SystemTime::now();
+    let now = now
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap()
+        .as_secs()
+        .to_string();
+    let body = r#"{"customerId":7}"#;
+    let key = BASE64_STANDARD
+        .decode(STANDARD.trim_start_matches("whsec_"))
+        .unwrap();
+    let mac = Hmac::<Sha256>::new_from_slice(&key).unwrap();
+    let signed = mac
+        .chain_update(format!("msg_1.{now}.{body}"))
+        .finalize()
+        .into_bytes();
+    let signature = format!("v1,{}", BASE64_STANDARD.encode(signed));
+    // Rightly signed, and in binary mode: what kind of event it is stands in a header.
+    let headers = [
+        ("webhook-id", "msg_1"),
+        ("webhook-timestamp", now.as_str()),
+        ("webhook-signature", signature.as_str()),
+        ("ce-specversion", "1.0"),
+        ("ce-type", "account.deleted"),
+        ("ce-id", "1"),
+        ("ce-source", "/shop"),
+        ("content-type", "application/json"),
+    ];
+    let (status, said) = called.call("/v1/sources/accounts", &headers, body);
+    assert_eq!((status, &said["code"]), (422, &json!("unmapped")), "{said}");
+    assert_eq!(called.requests(), 0);
+    called.worker.stop();
+}
+
+#[test]
+fn calls_of_sources_stand_in_the_served_description() {
+    let called = Called::start();
+    let (status, text) = called.deployment.get("/openapi.json").unwrap();
+    assert_eq!(status, 200);
+    let served: Value = serde_json::from_str(&text).unwrap();
+    let shopify = &served["paths"]["/webhooks/shopify"]["post"];
+    assert_eq!(shopify["parameters"][0]["name"], "x-shopify-hmac-sha256");
+    assert_eq!(shopify["security"], json!([]));
+    let accounts = &served["paths"]["/v1/sources/accounts"]["post"];
+    assert!(
+        accounts["requestBody"]["content"]["application/cloudevents+json"].is_object(),
+        "{accounts}"
+    );
+    for status in ["200", "202", "401", "413", "422", "503"] {
+        assert!(accounts["responses"][status].is_object(), "{status}: {accounts}");
+    }
+    // It is valid, as a tool of others judges.
+    let python = std::path::PathBuf::from(service("LACUNA_TEST_CONTRACTS_PYTHON"));
+    std::fs::write(called.deployment.path("openapi.json"), &text).unwrap();
+    let judged = std::process::Command::new(python.with_file_name("openapi-spec-validator"))
+        .arg(called.deployment.path("openapi.json"))
+        .output()
+        .unwrap();
+    assert!(
+        judged.status.success(),
+        "{}",
+        String::from_utf8_lossy(&judged.stdout)
+    );
     called.worker.stop();
 }
 

@@ -112,12 +112,18 @@ pub struct Topics {
 impl Republish for Topics {
     async fn publish_again(&self, message: &Original) -> Result<String, NotPublished> {
         if let Some((why, missing_topic)) = *self.refusing.lock().unwrap() {
-            return Err(NotPublished::new(std::io::Error::other(why), missing_topic));
+            let why = Box::new(std::io::Error::other(why));
+            return Err(if missing_topic {
+                NotPublished::MissingTopic(why)
+            } else {
+                NotPublished::Unconfirmed(why)
+            });
         }
         let mut taken = self.taken.lock().unwrap();
-        let text = String::from_utf8(message.payload.to_vec()).unwrap();
-        taken.push((message.topic.clone(), message.headers.clone(), text));
-        Ok(format!("{}/0/{}", message.topic, taken.len() + 99))
+        let text = String::from_utf8(message.payload.as_ref().unwrap().to_vec()).unwrap();
+        let topic = message.origin.topic.to_string();
+        taken.push((topic.clone(), message.headers.clone(), text));
+        Ok(format!("{topic}/0/{}", taken.len() + 99))
     }
 }
 

@@ -52,6 +52,7 @@ mod registry;
 mod relay;
 mod same_person;
 mod shared_ids;
+mod sources;
 mod stops;
 mod succession;
 mod suppressing;

@@ -128,6 +128,7 @@ async fn each_person_of_a_batch_has_an_outcome_of_its_own() {
     let answer = crate::connector::rules::Answer {
         status: 200,
         body: &body,
+        text: None,
         canonical: None,
     };
     let crate::connector::batch::Answered::Each(judged) = step.judge_batch(answer, &["2", "1", "3"]) else {

@@ -81,7 +81,10 @@ async fn every_example_comes_to_the_same_over_http() {
 }
 
 fn said(answer: &crate::connector::example::Canned) -> Said {
-    let said = super::imitation::said(answer.status, answer.body.clone());
+    let said = Said {
+        text: answer.text.clone(),
+        ..super::imitation::said(answer.status, answer.body.clone())
+    };
     match &answer.canonical {
         Some(id) => said.with(
             "link",
@@ -103,7 +106,7 @@ async fn over_http(site: &Site, connector: &Connector, example: &Example) -> &'s
             if !example.kept.is_empty() {
                 task.attempt = 2;
                 let of = (task.request(), task.id);
-                site.notes.write(of, &example.kept(connector)).await.unwrap();
+                site.notes.write(&[(of, example.kept(connector))]).await.unwrap();
             }
             word(&site.send(&task).await)
         }
@@ -111,13 +114,18 @@ async fn over_http(site: &Site, connector: &Connector, example: &Example) -> &'s
             let mut processor = site.processor.clone();
             processor.identities = example.identities.keys().cloned().collect();
             let (tenant, regime) = (Tenant::new("acme").unwrap(), Regime::parse("gdpr").unwrap());
-            let task = TaskDispatch::of_nobody(&processor, &tenant, &regime, Clock::System.now());
+            let mut task = TaskDispatch::of_nobody(&processor, &tenant, &regime, Clock::System.now());
+            if !example.kept.is_empty() {
+                task.attempt = 2;
+                let of = (task.request(), task.id);
+                site.notes.write(&[(of, example.kept(connector))]).await.unwrap();
+            }
             word(&site.send(&task).await)
         }
         Asks::Poll => {
             let about = AskedAbout::for_tests("vendor");
             let of = (about.request, about.task);
-            site.notes.write(of, &example.kept(connector)).await.unwrap();
+            site.notes.write(&[(of, example.kept(connector))]).await.unwrap();
             let (_, heard) = site.sender.ask(&site.processor, vec![about]).await.remove(0);
             match heard {
                 Ok(None) => "pending",

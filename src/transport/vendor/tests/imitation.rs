@@ -4,7 +4,11 @@
 use std::{
     collections::VecDeque,
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use axum::{
@@ -44,6 +48,17 @@ pub(super) struct Said {
     pub(super) status: u16,
     pub(super) headers: Vec<(&'static str, String)>,
     pub(super) body: Value,
+    /// Instead of JSON.
+    pub(super) text: Option<String>,
+}
+
+/// A page for people.
+pub(super) fn page(status: u16) -> Said {
+    let text = "<!DOCTYPE html><html><body>Please sign in</body></html>";
+    Said {
+        text: Some(text.to_owned()),
+        ..said(status, Value::Null)
+    }
 }
 
 pub(super) fn said(status: u16, body: Value) -> Said {
@@ -51,6 +66,7 @@ pub(super) fn said(status: u16, body: Value) -> Said {
         status,
         headers: Vec::new(),
         body,
+        text: None,
     }
 }
 
@@ -76,6 +92,9 @@ pub(super) struct Imitation {
     grants: Mutex<Vec<String>>,
     /// What it answers from now on: a token, or a refusal.
     pub(super) granting: Mutex<Said>,
+    is_slow: AtomicBool,
+    under_way: AtomicUsize,
+    most: AtomicUsize,
 }
 
 impl Imitation {
@@ -87,6 +106,18 @@ impl Imitation {
         Self::start(Script::By(Box::new(answering))).await
     }
 
+    /// One whose answers take their time.
+    pub(super) async fn slow(answering: impl FnMut(&Seen) -> Said + Send + 'static) -> Arc<Self> {
+        let imitation = Self::start(Script::By(Box::new(answering))).await;
+        imitation.is_slow.store(true, Ordering::SeqCst);
+        imitation
+    }
+
+    /// How many calls were under way at the same time, at the most.
+    pub(super) fn most_at_once(&self) -> usize {
+        self.most.load(Ordering::SeqCst)
+    }
+
     async fn start(script: Script) -> Arc<Self> {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let grant = serde_json::json!({"access_token": "granted", "expires_in": 3600});
@@ -96,6 +127,9 @@ impl Imitation {
             seen: Mutex::default(),
             grants: Mutex::default(),
             granting: Mutex::new(said(200, grant)),
+            is_slow: AtomicBool::new(false),
+            under_way: AtomicUsize::new(0),
+            most: AtomicUsize::new(0),
         });
         let routes = Router::new().fallback(answer).with_state(Arc::clone(&imitation));
         tokio::spawn(async move { axum::serve(listener, routes).await });
@@ -130,6 +164,13 @@ async fn answer(
         headers,
         body,
     };
+    let under_way = imitation.under_way.fetch_add(1, Ordering::SeqCst) + 1;
+    imitation.most.fetch_max(under_way, Ordering::SeqCst);
+    if imitation.is_slow.load(Ordering::SeqCst) {
+        // How long a vendor takes is what is imitated here: nothing is waited for.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    imitation.under_way.fetch_sub(1, Ordering::SeqCst);
     let said = match &mut *imitation.script.lock().unwrap() {
         // What nobody expects is no answer that a rule knows.
         Script::InOrder(answers) => answers.pop_front().unwrap_or_else(|| said(418, Value::Null)),
@@ -146,10 +187,10 @@ fn response(said: Said) -> Response {
         let value: HeaderValue = value.parse().unwrap();
         headers.insert(HeaderName::from_static(name), value);
     }
-    let body = if said.body.is_null() {
-        String::new()
-    } else {
-        said.body.to_string()
+    let body = match said.text {
+        Some(text) => text,
+        None if said.body.is_null() => String::new(),
+        None => said.body.to_string(),
     };
     (status, headers, body).into_response()
 }

@@ -197,7 +197,7 @@ async fn polled(
     }
     kept.sent = Some(crate::domain::time::At::default());
     site.notes
-        .write((about.request, about.task), &kept)
+        .write(&[((about.request, about.task), kept)])
         .await
         .unwrap();
     let (_, heard) = site.sender.ask(&site.processor, vec![about]).await.remove(0);
@@ -248,7 +248,7 @@ async fn a_job_of_an_id_that_was_given_is_asked_about() {
     let about = AskedAbout::for_tests("vendor");
     let noted = site.kept(&task).await.unwrap();
     site.notes
-        .write((about.request, about.task), &noted)
+        .write(&[((about.request, about.task), noted)])
         .await
         .unwrap();
     for expected in ["pending", "erased"] {

@@ -13,8 +13,8 @@ use crate::{
     clock::Clock,
     config::{connectors, registry_file},
     connector::{Connector, Kept},
-    domain::registry::Processor,
-    engine::effects::TaskDispatch,
+    domain::{ack::Ack, ids::TaskId, registry::Processor, time::At},
+    engine::{accepted::AskedAbout, effects::TaskDispatch},
     transport::{
         http_client::Guard,
         sender::{Failed, Reply, Sender as _},
@@ -28,6 +28,8 @@ pub(super) struct Site {
     pub(super) sender: VendorSender,
     pub(super) processor: Processor,
     pub(super) notes: InMemory,
+    /// Where its connector lies, where that is a test's own.
+    _folder: Option<tempfile::TempDir>,
 }
 
 /// A connector that the program brings along.
@@ -60,7 +62,51 @@ impl Site {
             processor: processor(folder, connector, &vendor),
             notes,
             vendor,
+            _folder: None,
         }
+    }
+
+    /// With a connector of the test's own.
+    pub(super) fn own(text: &str, vendor: Arc<Imitation>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let connector =
+            connectors::read_text("own.toml", text).unwrap_or_else(|problems| panic!("{problems}"));
+        std::fs::write(folder.path().join(format!("{}.toml", connector.id)), text).unwrap();
+        let mut site = Self::within(Some(folder.path()), &connector, vendor);
+        site._folder = Some(folder);
+        site
+    }
+
+    /// The same task, as its vendor is asked about it.
+    pub(super) fn about(&self, task: &TaskDispatch) -> AskedAbout {
+        let mut about = AskedAbout::for_tests("vendor");
+        (about.request, about.task, about.generation) = (task.request(), task.id, task.generation);
+        about
+    }
+
+    /// How the jobs stand of tasks that have kept this, each in a word: that of an outcome, `pending`, or why it is not known.
+    pub(super) async fn polled(&self, kept: Vec<Kept>) -> Vec<String> {
+        let mut due = Vec::new();
+        for (n, mut kept) in (1..).zip(kept) {
+            let mut about = AskedAbout::for_tests("vendor");
+            about.task = TaskId(uuid::Uuid::from_u128(n));
+            kept.generation = 1;
+            kept.begun = Some(At::default());
+            kept.sent = kept.begun;
+            self.notes
+                .write(&[((about.request, about.task), kept)])
+                .await
+                .unwrap();
+            due.push(about);
+        }
+        let mut heard = self.sender.ask(&self.processor, due).await;
+        heard.sort_by_key(|(about, _)| about.task);
+        let word = |known| match known {
+            Ok(None) => "pending".to_owned(),
+            Ok(Some(Ack { answer, .. })) => answer.outcome().as_str().to_owned(),
+            Err(why) => why,
+        };
+        heard.into_iter().map(|(_, known)| word(known)).collect()
     }
 
     pub(super) async fn send(&self, task: &TaskDispatch) -> Reply {

@@ -2,6 +2,8 @@
 
 use super::*;
 
+const CALL: Carrier<'_> = Carrier::Call { headers_count: true };
+
 fn plain() -> Source {
     source(
         Format::Json,
@@ -114,28 +116,29 @@ fn what_is_missing_is_left_out_where_others_are_there() {
 #[test]
 fn same_event_is_the_same_command_and_its_place_another() {
     let text = br#"{"type":"account.deleted","id":1}"#;
-    let at = |topic, partition, offset| Event {
-        headers: Vec::new(),
-        body: Some(text),
-        carrier: Carrier::Record {
+    let in_log = |incarnation, topic, partition, offset| {
+        let carrier = Carrier::Record {
             topic,
             partition,
             offset,
-        },
+            incarnation,
+        };
+        Event::new([], Some(text), carrier)
     };
+    let at = |topic, partition, offset| in_log(0, topic, partition, offset);
     let id = |event: &Event<'_>| command(&read(&plain(), event, None))["command_id"].clone();
     let first = id(&at("a", 1, 11));
     assert_eq!(id(&at("a", 1, 11)), first);
-    for other in [at("a", 11, 1), at("a", 1, 12), at("b", 1, 11)] {
+    // A topic that was deleted and made anew has other events at the same offsets.
+    for other in [
+        at("a", 11, 1),
+        at("a", 1, 12),
+        at("b", 1, 11),
+        in_log(1, "a", 1, 11),
+    ] {
         assert_ne!(id(&other), first);
     }
-    let call = |text| {
-        id(&Event {
-            headers: Vec::new(),
-            body: Some(text),
-            carrier: Carrier::Call,
-        })
-    };
+    let call = |text| id(&Event::new([], Some(text), CALL));
     assert_eq!(call(text), call(text));
     assert_ne!(call(text), call(br#"{"type":"account.deleted","id":2}"#));
 }
@@ -178,5 +181,127 @@ fn condition_compares_texts_numbers_and_booleans() {
     ] {
         let is_taken = matches!(outcome(&with(place, wanted), text), Outcome::Command(_));
         assert_eq!(is_taken, taken, "{place} = {wanted}");
+    }
+}
+
+#[test]
+fn calls_that_differ_in_read_headers_are_two_events() {
+    let with_headers = source(
+        Format::Json,
+        &[("header:topic", "gone|deleted")],
+        &[("identity.customer_id", "/id"), ("metadata.shop", "header:shop")],
+    );
+    let id = |headers: &[(&'static str, &'static str)]| {
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (*name, Some(value.as_bytes())));
+        let event = Event::new(headers, Some(br#"{"id":1}"#), CALL);
+        command(&read(&with_headers, &event, None))["command_id"].clone()
+    };
+    let first = id(&[("topic", "gone"), ("shop", "a")]);
+    // In another order, and with what nobody reads, which differs between two tries.
+    assert_eq!(id(&[("Shop", "a"), ("x-try", "2"), ("Topic", "gone")]), first);
+    for other in [
+        &[("topic", "gone"), ("shop", "b")][..],
+        &[("topic", "deleted"), ("shop", "a")],
+        &[("topic", "gone")],
+    ] {
+        assert_ne!(id(other), first, "{other:?}");
+    }
+}
+
+#[test]
+fn calls_of_binary_cloud_events_are_named_by_their_attributes() {
+    let by_attributes = source(
+        Format::CloudEvents,
+        &[("/ce/type", "deleted")],
+        &[("identity.customer_id", "/ce/subject")],
+    );
+    let id = |id: &'static str, subject: &'static str, carrier| {
+        let headers = [
+            ("ce-specversion", "1.0"),
+            ("ce-type", "deleted"),
+            ("ce-source", "/shop"),
+            ("ce-id", id),
+            ("ce-subject", subject),
+        ];
+        let headers = headers.map(|(name, value)| (name, Some(value.as_bytes())));
+        read(&by_attributes, &Event::new(headers, Some(b""), carrier), None)
+    };
+    let named = |event, subject| command(&id(event, subject, CALL))["command_id"].clone();
+    assert_eq!(named("1", "c-1"), named("1", "c-1"));
+    assert_ne!(named("1", "c-1"), named("2", "c-1"));
+    assert_ne!(named("1", "c-1"), named("1", "c-2"));
+    // Where a signature covers the body alone, whoever has seen a call could write attributes of their own.
+    let unsigned = id("1", "c-1", Carrier::Call { headers_count: false });
+    let Outcome::Refused(refused) = unsigned else {
+        panic!("{unsigned:?}");
+    };
+    assert!(refused.detail.contains("structured mode"), "{}", refused.detail);
+}
+
+#[test]
+fn condition_asks_whether_anything_is_there() {
+    let asks = |wanted| {
+        source(
+            Format::Json,
+            &[("/x", wanted)],
+            &[("identity.customer_id", "/id")],
+        )
+    };
+    for (text, there) in [
+        (r#"{"id":1,"x":[]}"#, true),
+        (r#"{"id":1,"x":false}"#, true),
+        (r#"{"id":1,"x":""}"#, true),
+        (r#"{"id":1,"x":null}"#, false),
+        (r#"{"id":1}"#, false),
+    ] {
+        let taken = |wanted| matches!(outcome(&asks(wanted), text), Outcome::Command(_));
+        assert_eq!(
+            (taken("(anything)"), taken("(nothing)")),
+            (there, !there),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn skipped_event_is_told_what_was_asked_for_and_no_value() {
+    let asks = |wanted| {
+        source(
+            Format::Json,
+            &[("/x", wanted)],
+            &[("identity.customer_id", "/id")],
+        )
+    };
+    for (wanted, text, told) in [
+        (
+            "a|b",
+            r#"{"x":"secret"}"#,
+            "`when` asks for a or b at /x, and there is another value",
+        ),
+        ("a", "{}", "`when` asks for a at /x, and there is nothing"),
+        (
+            "a",
+            r#"{"x":null}"#,
+            "`when` asks for a at /x, and there is nothing",
+        ),
+        (
+            "a",
+            r#"{"x":["secret"]}"#,
+            "`when` asks for a at /x, and there is a list",
+        ),
+        (
+            "(nothing)",
+            r#"{"x":"secret"}"#,
+            "`when` asks for nothing at /x, and there is another value",
+        ),
+        (
+            "(anything)",
+            "{}",
+            "`when` asks for anything at /x, and there is nothing",
+        ),
+    ] {
+        assert_eq!(skip(&asks(wanted), text).unwrap().to_string(), told);
     }
 }
