@@ -112,12 +112,9 @@ impl Queues<'_> {
         let used = claimed.as_ref().map_or(0, |claimed| claimed.tasks.len());
         let rest = i64::try_from(most.saturating_sub(used)).unwrap_or(i64::MAX);
         if each > 0 && rest > 0 {
-            let given_back = engine
-                .store
-                .return_pace(&processor.id, rest.saturating_mul(each))
-                .await;
-            if let Err(error) = given_back {
-                // What was claimed is handed out all the same. The lane is slower for a moment.
+            let rest = rest.saturating_mul(each);
+            // What was claimed is handed out all the same. The lane is slower for a moment.
+            if let Err(error) = engine.store.return_pace(&processor.id, rest).await {
                 tracing::warn!(processor = %processor.id, %error, "the rest of a rate could not be given back");
             }
         }

@@ -51,7 +51,7 @@ fn metrics_page_has_every_metric() {
         "Metrics",
         "`src/telemetry/metrics.rs` and `src/telemetry/agent_metrics.rs`",
     );
-    page += "`GET /metrics` answers in the text format of Prometheus; those of an agent (`lacuna_agent_…`) are on a listener of its own ([agent.toml](agent.md)). Labels never hold a subject, a request or free text. [Runbooks](../runbooks/README.md) \
+    page += "`GET /metrics` answers in the text format of Prometheus; those of an agent are on a listener of its own ([agent.toml](agent.md)). Labels never hold a subject, a request or free text. [Runbooks](../runbooks/README.md) \
              say which to alert on.\n\nOver workers: `max` where every worker reads the same from the store, `sum` where each has counted its own; a dash where each says something \
              of itself.\n\n| name | kind | labels | over workers | what it says |\n|---|---|---|---|---|\n";
     let mut metrics = [METRICS, AGENT_METRICS].concat();
