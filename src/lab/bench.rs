@@ -110,6 +110,10 @@ pub struct Args {
     /// until the broker is as fast as it gets.
     #[arg(long, value_name = "N")]
     warm: Option<u64>,
+    /// How long the deployment rests between warming and measuring, in seconds: what a million requests left behind, such as
+    /// vacuum, is then not measured.
+    #[arg(long, default_value_t = 0, value_name = "SECONDS")]
+    rest: u64,
     /// How many requests may be open at a time.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     window: Option<u64>,

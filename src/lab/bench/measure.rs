@@ -2,7 +2,9 @@
 
 use std::{ops::ControlFlow, sync::Arc, time::Duration};
 
-use super::{BenchError, deployment::Deployment, process::Process, processors::Answering, sql_baseline};
+use super::{
+    BenchError, deployment::Deployment, loads::Warming, process::Process, processors::Answering, sql_baseline,
+};
 use crate::{
     clock::Stopwatch,
     lab::sim::{Character, Driver, Histogram, Ids, Load, Report, receiver::Received},
@@ -157,32 +159,6 @@ pub(super) struct Bench<'a> {
     pub quiet: bool,
 }
 
-/// What comes before the measuring and counts for nothing.
-#[derive(Debug)]
-pub(super) struct Warming {
-    /// One round of it.
-    pub round: Load,
-    /// Whether rounds go on until the broker is as fast as it gets: just started, it costs four times as much.
-    pub until_fast: bool,
-}
-
-impl Warming {
-    /// So many rounds are enough for any broker.
-    const ROUNDS: usize = 12;
-    /// What a round has to cost less than the one before it, for another one to be worth it.
-    const WORTH_IT: f64 = 0.95;
-
-    /// Whether there is another round, after one for which the broker needed this much.
-    fn goes_on(&self, broker: &[Duration]) -> bool {
-        let is_faster = match broker {
-            [.., earlier, last] => last.as_secs_f64() < earlier.as_secs_f64() * Self::WORTH_IT,
-            [_] => true,
-            [] => false,
-        };
-        self.until_fast && is_faster && broker.len() < Self::ROUNDS
-    }
-}
-
 /// How often the worker's memory is looked at, and progress told.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -195,6 +171,7 @@ impl Bench<'_> {
         baseline: bool,
     ) -> Result<Figures, BenchError> {
         let warmed = self.warm(warming).await?;
+        self.rest(warming.rest).await?;
         // What warmed counts for nothing.
         drop(self.received().map(|received| received.take_latency()));
         self.say(&format!("measuring {} requests", load.requests));
@@ -237,6 +214,21 @@ impl Bench<'_> {
             figures.sql = self.baseline(load.requests, processors).await?;
         }
         Ok(figures)
+    }
+
+    /// Lets the worker and the store do what the warming left behind: wake-ups that find nothing to do, vacuum.
+    async fn rest(&self, rest: Duration) -> Result<(), BenchError> {
+        if rest.is_zero() {
+            return Ok(());
+        }
+        self.say(&format!("resting for {} s", rest.as_secs()));
+        for _ in 0..rest.as_secs() {
+            if self.interrupt.is_set() {
+                return Err(BenchError::Interrupted);
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        Ok(())
     }
 
     /// Warms, and says with how many requests.
@@ -356,35 +348,5 @@ impl Bench<'_> {
         if !self.quiet {
             aside(text);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn warming_goes_on_while_the_broker_gets_faster() {
-        let warming = |until_fast| Warming {
-            round: Load {
-                requests: 1,
-                rate: None,
-                window: 1,
-                patience: Duration::ZERO,
-                limit: Duration::ZERO,
-            },
-            until_fast,
-        };
-        let goes_on = |millis: &[u64]| {
-            let broker: Vec<Duration> = millis.iter().map(|ms| Duration::from_millis(*ms)).collect();
-            warming(true).goes_on(&broker)
-        };
-        assert!(goes_on(&[4_000]) && goes_on(&[4_000, 2_000]) && goes_on(&[2_000, 1_800]));
-        assert!(!goes_on(&[2_000, 1_990]) && !goes_on(&[2_000, 2_100]));
-        assert!(!goes_on(&[]), "a broker whose cost is not known");
-        assert!(!goes_on(
-            &[12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1].map(|n| n * 1_000)
-        ));
-        assert!(!warming(false).goes_on(&[Duration::from_secs(4)]));
     }
 }

@@ -241,7 +241,7 @@ fn program(name: &str) -> Command {
     command
 }
 
-/// Debian keeps them off the PATH. The same rule as in `tests/support/services.sh`.
+/// Debian keeps them off the PATH. The same rule as in `tests/support/install.sh`.
 fn programs() -> PathBuf {
     let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
     let newest = versions
