@@ -5,9 +5,10 @@ use std::{borrow::Cow, collections::BTreeMap, num::NonZeroU32};
 use super::task::Task;
 use crate::{
     domain::{
+        identity::Identity,
         ids::{Label, ProcessorId},
         time::At,
-        words::Outcome,
+        words::{Action, Outcome},
     },
     wire::{
         ack::{AckMessage, EvidenceFields, RetainedFields, Seconds},
@@ -31,6 +32,8 @@ pub struct Answer {
     pub retained: Option<(Label, Option<At>, Vec<Label>)>,
     /// With `failed` and `partial`: how long to wait.
     pub retry_after_seconds: Option<u32>,
+    /// Identifiers for processors that come after this one.
+    pub identities: Vec<Identity>,
     /// For people, without subject data.
     pub message: Option<String>,
 }
@@ -61,6 +64,7 @@ impl Answer {
             expected_by: None,
             retained: None,
             retry_after_seconds: None,
+            identities: Vec::new(),
             message: None,
         }
     }
@@ -75,6 +79,28 @@ impl Answer {
         let mut partial = Self::new(Outcome::Partial).saying(why);
         partial.retry_after_seconds = Some(0);
         partial
+    }
+
+    /// This agent cannot do it, and why.
+    pub fn unsupported(why: impl Into<String>) -> Self {
+        Self::new(Outcome::Unsupported).saying(why)
+    }
+
+    /// What a task comes to that is limited to categories which are not those of a place. `None`: it concerns the place.
+    pub fn of_other_category(task: &Task, place: &str, category: Option<&Label>) -> Option<Self> {
+        if task.categories.is_empty() {
+            return None;
+        }
+        let Some(category) = category else {
+            return Some(Self::unsupported(format!(
+                "the task is limited to categories, and [{place}] has no category: everything would be erased"
+            )));
+        };
+        let outcome = match task.action {
+            Action::Verify => Outcome::Absent,
+            _ => Outcome::NotFound,
+        };
+        (!task.concerns(Some(category))).then(|| Self::new(outcome))
     }
 
     /// It will be done by then.
@@ -124,7 +150,8 @@ impl Answer {
                 })
             }),
             retry_after_seconds: self.retry_after_seconds.map(Seconds),
-            identities: None,
+            identities: (!self.identities.is_empty())
+                .then(|| List(self.identities.iter().map(|one| Object(one.into())).collect())),
             message: self.message.as_deref().map(|text| Text(Cow::Borrowed(text))),
         }
     }

@@ -214,6 +214,7 @@ fn answer_of(task: &Task, output: &[u8]) -> Answer {
 fn read_ack(ack: ack::Ack) -> Answer {
     let mut answer = Answer::new(ack.answer.outcome());
     answer.message = ack.message;
+    answer.identities = ack.identities;
     match ack.answer {
         ack::Answer::Accepted { expected_by } => answer.expected_by = expected_by,
         ack::Answer::Retained(retained) => {

@@ -22,6 +22,7 @@ use crate::{
     clock::{Clock, Stopwatch},
     config::HttpSource,
     domain::{ids::ProcessorId, registry::HttpOptions},
+    telemetry::agent_metrics::{AgentMetrics, Retried},
     transport::{
         http_client::{CallError, Guard, HttpClient},
         local::Reader,
@@ -51,6 +52,7 @@ struct Caller {
     url: String,
     authorization: Option<HeaderValue>,
     clock: Clock,
+    metrics: Arc<AgentMetrics>,
 }
 
 impl std::fmt::Debug for Caller {
@@ -69,7 +71,12 @@ enum Called {
 
 impl HttpTasks {
     /// The API of a configuration.
-    pub fn open(source: &HttpSource, processor: &ProcessorId, clock: &Clock) -> Result<Self, SourceError> {
+    pub fn open(
+        source: &HttpSource,
+        processor: &ProcessorId,
+        clock: &Clock,
+        metrics: &Arc<AgentMetrics>,
+    ) -> Result<Self, SourceError> {
         let options = HttpOptions {
             ca: source.ca.as_ref().map(|path| path.display().to_string()),
             ..HttpOptions::default()
@@ -93,6 +100,7 @@ impl HttpTasks {
                 url: source.url.clone(),
                 authorization: authorization.transpose()?,
                 clock: clock.clone(),
+                metrics: Arc::clone(metrics),
             }),
             processor: processor.clone(),
         })
@@ -122,9 +130,22 @@ impl Source for HttpTasks {
         let unreadable = |what: &str| SourceError::Away(format!("the worker answered {what}"));
         let handed: Handed<'_> =
             serde_json::from_slice(&bytes).map_err(|_| unreadable("something that is no list of tasks"))?;
-        let tasks = handed.items.iter().map(|item| Task::parse(item.get().as_bytes()));
-        let tasks: Result<Vec<Task>, _> = tasks.collect();
-        tasks.map_err(|error| unreadable(&error.to_string()))
+        let mut tasks = Vec::with_capacity(handed.items.len());
+        for (place, item) in handed.items.iter().enumerate() {
+            match Task::parse(item.get().as_bytes()) {
+                Ok(task) => tasks.push(task),
+                // The others must not wait for their leases to end because of one.
+                Err(error) => {
+                    tracing::error!(place, %error, "a task that cannot be read is passed over: it is handed out again when its lease ends");
+                }
+            }
+        }
+        if tasks.is_empty() && !handed.items.is_empty() {
+            return Err(unreadable(
+                "with tasks of which none can be read: is the worker newer than the agent?",
+            ));
+        }
+        Ok(tasks)
     }
 
     async fn answer(
@@ -202,8 +223,13 @@ impl Caller {
                 tracing::error!(%task, why, "an answer could not be brought out: the task is carried out again when its lease ends");
                 return;
             }
+            self.metrics.retried(Retried::Answer);
             tracing::warn!(%task, why, at = %self.clock.now(), "an answer did not arrive and is tried again");
-            tokio::time::sleep(pause).await;
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                // It is tried once more then, at once.
+                () = stop.cancelled(), if !stop.is_cancelled() => {}
+            }
             pause = (pause * 2).min(Duration::from_secs(5));
         }
     }

@@ -138,7 +138,7 @@ impl Source for KafkaTasks {
     async fn answer(
         &mut self,
         answers: &[(&Task, Answer)],
-        _: &CancellationToken,
+        stop: &CancellationToken,
     ) -> Result<(), SourceError> {
         let mut sent = Vec::with_capacity(answers.len());
         for (task, answer) in answers {
@@ -153,8 +153,15 @@ impl Source for KafkaTasks {
             let confirmation = loop {
                 match self.producer.send_result(record_of(&record)) {
                     Ok(confirmation) => break confirmation,
+                    // What was answered so far is confirmed; of the rest the tasks come again.
+                    Err((error, _)) if is_full(&error) && stop.is_cancelled() => {
+                        return Err(unconfirmed(&error));
+                    }
                     Err((error, _)) if is_full(&error) => {
-                        tokio::time::sleep(Duration::from_millis(20)).await;
+                        tokio::select! {
+                            () = tokio::time::sleep(Duration::from_millis(20)) => {}
+                            () = stop.cancelled() => {}
+                        }
                     }
                     Err((error, _)) => return Err(unconfirmed(&error)),
                 }

@@ -10,6 +10,7 @@ pub mod command;
 mod http;
 mod kafka;
 mod objects;
+pub mod page;
 mod place;
 mod places;
 pub mod run;

@@ -5,7 +5,7 @@ mod folder;
 mod s3;
 mod xml;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
 
@@ -27,6 +27,12 @@ use crate::{
 
 /// Objects of a person are looked for so often until there are none.
 const LOOKS: usize = 4;
+/// A bucket that asks for patience is asked again so often, with growing pauses.
+const TRIES: u32 = 6;
+/// The first of these pauses.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+/// Whoever asks for patience after that gets it: the rest is left to the next attempt.
+const PATIENCE_SECONDS: u32 = 60;
 
 /// A bucket or a folder.
 #[derive(Debug)]
@@ -54,14 +60,31 @@ pub(super) struct Version {
 pub(super) enum Kept {
     /// It is locked until then.
     Locked(At),
+    /// It could not be deleted now: the bucket asks for patience.
+    Busy(String),
     /// It could not be deleted, for this reason.
     Refused(String),
 }
 
 /// Why objects cannot be listed or deleted: without a key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub(super) struct ObjectError(pub(super) String);
+pub(super) enum ObjectError {
+    /// It does not work.
+    #[error("{0}")]
+    Failed(String),
+    /// The bucket asks for patience, and went on asking for it.
+    #[error("{0}")]
+    Busy(String),
+    /// The agent stops.
+    #[error("the agent stops; the rest follows with the next attempt")]
+    Stopped,
+}
+
+impl ObjectError {
+    fn failed(why: impl Into<String>) -> Self {
+        Self::Failed(why.into())
+    }
+}
 
 impl Objects {
     /// Looks whether the bucket or the folder is there.
@@ -75,29 +98,37 @@ impl Objects {
             store,
         };
         // Nobody's objects: whether there is a bucket, and whether it lets us in.
-        let reached = this.list("lacuna-agent-looks-whether-this-is-there/").await;
-        reached.map_err(|ObjectError(why)| PlaceError::Unreachable {
+        let reached = this
+            .list("lacuna-agent-looks-whether-this-is-there/", &Turn::default())
+            .await;
+        reached.map_err(|error| PlaceError::Unreachable {
             what: "the bucket",
-            why,
+            why: error.to_string(),
         })?;
         Ok(this)
     }
 
-    async fn list(&self, prefix: &str) -> Result<Vec<Version>, ObjectError> {
+    async fn list(&self, prefix: &str, turn: &Turn) -> Result<Vec<Version>, ObjectError> {
         match &self.store {
-            Store::S3(bucket) => bucket.list(prefix).await,
+            Store::S3(bucket) => bucket.list(prefix, turn).await,
             Store::Folder(folder) => folder.list(prefix),
         }
     }
 
-    async fn delete(&self, versions: &[Version]) -> Result<Vec<(Version, Kept)>, ObjectError> {
+    async fn delete(&self, versions: &[Version], turn: &Turn) -> Result<Vec<(Version, Kept)>, ObjectError> {
         match &self.store {
-            Store::S3(bucket) => bucket.delete(versions).await,
+            Store::S3(bucket) => bucket.delete(versions, turn).await,
             Store::Folder(folder) => Ok(folder.delete(versions)),
         }
     }
 
-    async fn one(&self, task: &Task, turn: &Turn) -> Result<Answer, ObjectError> {
+    async fn one(&self, task: &Task, turn: &Turn) -> Answer {
+        if let Some(why) = task.unknown_method() {
+            return Answer::unsupported(why);
+        }
+        if let Some(answer) = Answer::of_other_category(task, "objects", self.config.category.as_ref()) {
+            return answer;
+        }
         let prefixes: Vec<String> = self
             .config
             .prefixes
@@ -105,75 +136,99 @@ impl Objects {
             .flat_map(|template| template.fill(&task.identities, encoded))
             .collect();
         if task.action == Action::Verify {
-            for prefix in &prefixes {
-                if !self.list(prefix).await?.is_empty() {
-                    return Ok(Answer::new(Outcome::Present));
-                }
-            }
-            return Ok(Answer::new(Outcome::Absent));
+            return self.verify(&prefixes, turn).await;
         }
-        let mut deleted = 0_u64;
-        let mut until: Option<At> = None;
+        let mut done = Done::default();
         for prefix in &prefixes {
-            let (gone, locked) = match self.prefix(prefix, turn).await? {
-                Done::Gone(gone) => (gone, None),
-                Done::Locked(gone, locked) => (gone, Some(locked)),
-                Done::Ended(why) => return Ok(Answer::partial(why).with(evidence_of(self, deleted))),
-            };
-            deleted += gone;
-            until = until.max(locked);
+            if let Err(error) = self.prefix(prefix, turn, &mut done).await {
+                let mut answer = match &error {
+                    ObjectError::Failed(_) => Answer::failed(error.to_string()),
+                    ObjectError::Busy(_) | ObjectError::Stopped => Answer::partial(error.to_string()),
+                };
+                if matches!(error, ObjectError::Busy(_)) {
+                    answer.retry_after_seconds = Some(PATIENCE_SECONDS);
+                }
+                return answer.with(evidence_of(self, done.gone));
+            }
         }
-        let evidence = evidence_of(self, deleted);
-        Ok(match until {
+        let evidence = evidence_of(self, done.gone);
+        match done.locked {
             Some(until) => {
                 let mut answer = Answer::new(Outcome::Retained).with(evidence);
                 answer.retained = Some((self.config.basis.clone(), Some(until), Vec::new()));
                 answer
             }
-            None if deleted > 0 => Answer::new(Outcome::Erased).with(evidence),
+            None if done.gone > 0 => Answer::new(Outcome::Erased).with(evidence),
             None => Answer::new(Outcome::NotFound).with(evidence),
-        })
+        }
+    }
+
+    async fn verify(&self, prefixes: &[String], turn: &Turn) -> Answer {
+        for prefix in prefixes {
+            match self.list(prefix, turn).await {
+                Ok(found) if found.is_empty() => {}
+                Ok(_) => return Answer::new(Outcome::Present),
+                // A question has no half answer.
+                Err(error) => return Answer::failed(error.to_string()),
+            }
+        }
+        Answer::new(Outcome::Absent)
     }
 
     /// Deletes what begins with a prefix until nothing does, or nothing but what is locked.
-    async fn prefix(&self, prefix: &str, turn: &Turn) -> Result<Done, ObjectError> {
-        let mut gone = 0;
-        for _ in 0..LOOKS {
-            let found = self.list(prefix).await?;
+    async fn prefix(&self, prefix: &str, turn: &Turn, done: &mut Done) -> Result<(), ObjectError> {
+        let (mut looks, mut busy, mut pause) = (0, 0, FIRST_PAUSE);
+        while looks < LOOKS {
+            let found = self.list(prefix, turn).await?;
             if found.is_empty() {
-                return Ok(Done::Gone(gone));
+                return Ok(());
             }
-            if let Some(ended) = turn.ended() {
-                return Ok(Done::Ended(ended.says()));
+            if turn.ended().is_some() {
+                return Err(ObjectError::Stopped);
             }
-            let kept = self.delete(&found).await?;
-            gone += (found.len() - kept.len()) as u64;
-            if kept.is_empty() {
-                continue;
-            }
+            let kept = self.delete(&found, turn).await?;
+            done.gone += (found.len() - kept.len()) as u64;
             let mut until: Option<At> = None;
+            let mut patience: Option<&str> = None;
             for (_, kept) in &kept {
                 match kept {
                     Kept::Locked(locked) => until = until.max(Some(*locked)),
+                    Kept::Busy(why) => patience = Some(why),
                     Kept::Refused(why) => {
-                        return Err(ObjectError(format!("an object cannot be deleted: {why}")));
+                        return Err(ObjectError::Failed(format!("an object cannot be deleted: {why}")));
                     }
                 }
             }
-            if let (Some(until), true) = (until, self.list(prefix).await?.len() == kept.len()) {
-                return Ok(Done::Locked(gone, until));
+            if let Some(why) = patience {
+                busy += 1;
+                if busy >= TRIES {
+                    return Err(ObjectError::Busy(format!(
+                        "an object cannot be deleted now: {why}"
+                    )));
+                }
+                turn.rest(pause).await;
+                pause *= 2;
+                continue;
             }
+            if until.is_some() && self.list(prefix, turn).await?.len() == kept.len() {
+                done.locked = done.locked.max(until);
+                return Ok(());
+            }
+            looks += 1;
         }
-        Err(ObjectError(
-            "objects come anew faster than they are deleted".to_owned(),
+        Err(ObjectError::failed(
+            "objects come anew faster than they are deleted",
         ))
     }
 }
 
-enum Done {
-    Gone(u64),
-    Locked(u64, At),
-    Ended(&'static str),
+/// What came of the prefixes of a task.
+#[derive(Debug, Default)]
+struct Done {
+    /// How many versions were deleted.
+    gone: u64,
+    /// Until when others are locked.
+    locked: Option<At>,
 }
 
 fn evidence_of(objects: &Objects, deleted: u64) -> Evidence {
@@ -220,11 +275,10 @@ impl Place for Objects {
     async fn carry_out(&self, tasks: &[Task], turn: &Turn) -> Vec<Answer> {
         let mut answers = Vec::with_capacity(tasks.len());
         for task in tasks {
-            let answer = match turn.ended() {
-                Some(ended) => Ok(Answer::partial(ended.says())),
+            answers.push(match turn.ended() {
+                Some(ended) => Answer::partial(ended.says()),
                 None => self.one(task, turn).await,
-            };
-            answers.push(answer.unwrap_or_else(|ObjectError(why)| Answer::failed(why)));
+            });
         }
         answers
     }

@@ -9,6 +9,11 @@ use super::{answer::Answer, task::Task, turn::Turn};
 pub trait Place: std::fmt::Debug + Send + Sync {
     /// Carries tasks out: an answer for each of them, in their order. What goes wrong is an answer, too.
     async fn carry_out(&self, tasks: &[Task], turn: &Turn) -> Vec<Answer>;
+
+    /// For how many tasks no row of a table belonged to anybody, by table.
+    fn idle(&self) -> Vec<(String, u32)> {
+        Vec::new()
+    }
 }
 
 /// Why an agent does not start.

@@ -1,6 +1,6 @@
 //! The agent's loop: takes tasks, has them carried out, brings the answers out.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
@@ -11,11 +11,17 @@ use super::{
     task::Task,
     turn::Turn,
 };
-use crate::{clock::Clock, domain::words::Action};
+use crate::{
+    clock::{Clock, Stopwatch},
+    domain::words::Action,
+    telemetry::agent_metrics::{AgentMetrics, Retried},
+};
 
 /// A worker that is away is asked again after this, and then after more.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// An agent that is to end once there are no tasks does not wait for ever for somebody who is away.
+const TRIES_OF_ONE: u32 = 2;
 /// A task is announced at the latest when this share of its lease is left, in per cent.
 const ANNOUNCED_AT: u32 = 50;
 /// Before what was announced is over, the rest is left to the next attempt.
@@ -30,6 +36,8 @@ pub struct Manner {
     pub longest: Duration,
     /// Whether it ends once there are no tasks.
     pub once: bool,
+    /// What is counted.
+    pub metrics: Arc<AgentMetrics>,
 }
 
 /// Takes tasks and carries them out until it is stopped.
@@ -41,10 +49,16 @@ pub async fn run(
     stop: &CancellationToken,
 ) -> Result<(), SourceError> {
     let mut pause = FIRST_PAUSE;
+    let mut failures = 0;
+    // An agent that never gets through is as silent as one that does not any more.
+    manner.metrics.claimed(clock.now().millis() / 1000);
     while !stop.is_cancelled() {
         let tasks = match source.take(manner.batch, stop).await {
             Ok(tasks) => tasks,
+            Err(away @ SourceError::Away(_)) if manner.once && failures >= TRIES_OF_ONE => return Err(away),
             Err(SourceError::Away(why)) => {
+                failures += 1;
+                manner.metrics.retried(Retried::Claim);
                 tracing::warn!(why, "no tasks can be taken now");
                 tokio::select! {
                     () = tokio::time::sleep(pause) => {}
@@ -55,7 +69,8 @@ pub async fn run(
             }
             Err(refused @ SourceError::Refused(_)) => return Err(refused),
         };
-        pause = FIRST_PAUSE;
+        (pause, failures) = (FIRST_PAUSE, 0);
+        manner.metrics.claimed(clock.now().millis() / 1000);
         if tasks.is_empty() {
             // What is no task is passed over for good.
             source.settled().await?;
@@ -64,9 +79,12 @@ pub async fn run(
             }
             continue;
         }
+        let watch = Stopwatch::start();
         let answers = carry_out(source, place, &tasks, (manner, clock), stop).await?;
+        manner.metrics.took(watch.elapsed().as_secs_f64());
         let answers: Vec<(&Task, Answer)> = tasks.iter().zip(answers).collect();
         tell(&answers);
+        count(&answers, place, &manner.metrics);
         source.answer(&answers, stop).await?;
         source.settled().await?;
     }
@@ -121,6 +139,21 @@ async fn carry_out(
             () = source.keep() => {}
             () = &mut ending, if turn.ended().is_none() => turn.end(),
         }
+    }
+}
+
+fn count(answers: &[(&Task, Answer)], place: &dyn Place, metrics: &AgentMetrics) {
+    for (task, answer) in answers {
+        metrics.answered(answer.outcome.as_str());
+        if task.action == Action::Verify {
+            continue;
+        }
+        for (table, rows) in answer.evidence.iter().flat_map(|evidence| &evidence.by_table) {
+            metrics.changed(table, *rows);
+        }
+    }
+    for (table, tasks) in place.idle() {
+        metrics.idle(&table, tasks);
     }
 }
 

@@ -6,25 +6,29 @@ mod change;
 mod check;
 mod database;
 mod find;
+mod links;
+mod memory;
 mod misfit;
 mod plan;
+mod remove;
 mod report;
 mod walk;
 mod writer;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     sync::{Mutex, PoisonError},
     time::Duration,
 };
 
 use async_trait::async_trait;
-use ring::hmac;
 use sha2::{Digest as _, Sha256};
 
 use self::{
+    anonymize::Digests,
     catalogue::Catalogue,
     database::{Pool, SqlError},
+    memory::Memory,
     plan::Plan,
     walk::{Broken, Counts, Mode, Walk},
     writer::Writer,
@@ -38,15 +42,15 @@ use super::{
 use crate::{
     config::{Sql, SqlAction, SqlDialect},
     domain::{
-        ids::{Label, TaskId},
+        ids::Label,
         words::{Action, Outcome},
     },
 };
 
 /// A lost race is run again so often at once.
 const RACES: usize = 3;
-/// Of so many tasks that were left half done it is remembered what was counted. It is said with their end, and nothing depends on it.
-const REMEMBERED: usize = 10_000;
+/// The basis that is given for rows that stay because rows that stay refer to them.
+const REFERRED_TO: &str = "referred_to_by_other_data";
 
 /// A database, with what is known of its tables.
 #[derive(Debug)]
@@ -56,10 +60,10 @@ pub struct Database {
     plan: Plan,
     chunk: usize,
     pause: Duration,
-    hmac: Option<hmac::Key>,
+    hmac: Option<Digests>,
     zero_effect_after: u32,
-    /// What was counted of tasks that are not done.
-    carried: Mutex<HashMap<(TaskId, u32), Counts>>,
+    /// What was counted of tasks that may come again.
+    memory: Mutex<Memory>,
     /// For how many tasks a table had nothing.
     idle: Mutex<BTreeMap<usize, u32>>,
 }
@@ -85,6 +89,7 @@ impl Database {
             })?;
         let mut plan = Plan::of(sql, &catalogue);
         if plan.errors.is_empty() {
+            links::tie(&mut plan, &catalogue);
             check::look_around(&mut plan, sql, &catalogue);
         }
         Ok(Self {
@@ -93,12 +98,9 @@ impl Database {
             plan,
             chunk: sql.chunk as usize,
             pause: sql.pause,
-            hmac: sql
-                .hmac
-                .as_ref()
-                .map(|key| hmac::Key::new(hmac::HMAC_SHA256, key.expose().as_bytes())),
+            hmac: sql.hmac.as_ref().map(|key| Digests::new(key.expose().as_bytes())),
             zero_effect_after: sql.zero_effect_after,
-            carried: Mutex::default(),
+            memory: Mutex::default(),
             idle: Mutex::default(),
         })
     }
@@ -175,7 +177,7 @@ impl Database {
         let (counts, statements) = (walk.counts, walk.statements);
         if let Err(broken) = done {
             if mode == Mode::Work {
-                self.carry(tasks, counts);
+                self.remember(tasks, counts, false);
             }
             return Err(broken);
         }
@@ -188,11 +190,9 @@ impl Database {
         }
         self.watch_idle(tasks, &counts);
         let digest = digest_of(&statements);
-        let counts = tasks.iter().zip(counts);
-        let answers = counts.map(|(task, counts)| {
-            let counts = self.with_carried(task, counts);
-            self.done(&counts, &digest)
-        });
+        let counts = self.remember(tasks, counts, true);
+        let answers = tasks.iter().zip(&counts);
+        let answers = answers.map(|(task, counts)| self.done(task, counts, &digest));
         Ok(answers.collect())
     }
 
@@ -206,9 +206,12 @@ impl Database {
         Answer::new(outcome).with(self.evidence(counts, "count", None))
     }
 
-    fn done(&self, counts: &Counts, digest: &str) -> Answer {
+    fn done(&self, task: &Task, counts: &Counts, digest: &str) -> Answer {
+        if !counts.kept.is_empty() {
+            return self.kept(counts, digest);
+        }
         if counts.found.is_empty() {
-            return Answer::new(Outcome::NotFound).with(self.evidence(counts, "delete", Some(digest)));
+            return self.not_found(task, counts, digest);
         }
         let is_anonymized = counts
             .found
@@ -220,6 +223,43 @@ impl Database {
             (Outcome::Erased, "delete")
         };
         Answer::new(outcome).with(self.evidence(counts, method, Some(digest)))
+    }
+
+    /// What was anonymized is nobody's any more, and not found again. Where an earlier attempt was carried out and its answer lost, that
+    /// nothing is found does not say that nothing was there.
+    fn not_found(&self, task: &Task, counts: &Counts, digest: &str) -> Answer {
+        let mut tables = self.plan.tables.iter();
+        let may_be_anonymized =
+            tables.any(|table| table.action != SqlAction::Delete && task.concerns(table.category.as_ref()));
+        if task.attempt > 1 && may_be_anonymized {
+            return Answer::new(Outcome::Anonymized)
+                .with(self.evidence(counts, "anonymize", Some(digest)))
+                .saying("nothing is found any more; an earlier attempt, whose answer was lost, may have anonymized it");
+        }
+        Answer::new(Outcome::NotFound).with(self.evidence(counts, "delete", Some(digest)))
+    }
+
+    /// Something stays that rows refer to which stay.
+    fn kept(&self, counts: &Counts, digest: &str) -> Answer {
+        let tables = counts.kept.iter().map(|n| self.plan.tables[*n].name.as_str());
+        let tables: Vec<&str> = tables.collect();
+        let why = format!(
+            "rows of {} stay, because rows that are not asked for, or are too young, refer to them",
+            tables.join(", ")
+        );
+        let Ok(basis) = Label::new(REFERRED_TO) else {
+            return Answer::failed(why);
+        };
+        let categories: BTreeSet<Label> = counts
+            .kept
+            .iter()
+            .filter_map(|n| self.plan.tables[*n].category.clone())
+            .collect();
+        let mut answer = Answer::new(Outcome::Retained)
+            .with(self.evidence(counts, "delete", Some(digest)))
+            .saying(why);
+        answer.retained = Some((basis, None, categories.into_iter().collect()));
+        answer
     }
 
     fn evidence(&self, counts: &Counts, method: &str, digest: Option<&str>) -> Evidence {
@@ -239,23 +279,13 @@ impl Database {
         }
     }
 
-    /// Remembers what was counted of tasks that are not done.
-    fn carry(&self, tasks: &[&Task], counts: Vec<Counts>) {
-        let mut carried = self.carried.lock().unwrap_or_else(PoisonError::into_inner);
-        for (task, counts) in tasks.iter().zip(counts) {
-            let key = (task.id, task.generation);
-            if !counts.found.is_empty() && (carried.len() < REMEMBERED || carried.contains_key(&key)) {
-                add(carried.entry(key).or_default(), counts);
-            }
-        }
-    }
-
-    fn with_carried(&self, task: &Task, mut counts: Counts) -> Counts {
-        let mut carried = self.carried.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(before) = carried.remove(&(task.id, task.generation)) {
-            add(&mut counts, before);
-        }
+    /// Remembers what was counted; gives what was counted in all.
+    fn remember(&self, tasks: &[&Task], counts: Vec<Counts>, is_done: bool) -> Vec<Counts> {
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let counts = tasks.iter().zip(counts);
         counts
+            .map(|(task, counts)| memory.add(task, counts, is_done))
+            .collect()
     }
 
     /// A table in which nobody is ever found is one that is declared wrongly, as a rule.
@@ -284,13 +314,6 @@ impl Database {
     }
 }
 
-fn add(to: &mut Counts, more: Counts) {
-    for (n, rows) in more.changed {
-        *to.changed.entry(n).or_default() += rows;
-    }
-    to.found.extend(more.found);
-}
-
 fn answer_of(broken: &Broken) -> Answer {
     match broken {
         Broken::Ended(ended) => Answer::partial(ended.says()),
@@ -311,7 +334,10 @@ fn digest_of(statements: &BTreeSet<String>) -> String {
 #[async_trait]
 impl Place for Database {
     async fn carry_out(&self, tasks: &[Task], turn: &Turn) -> Vec<Answer> {
-        let mut answers: Vec<Option<Answer>> = tasks.iter().map(only_one_way).collect();
+        let mut answers: Vec<Option<Answer>> = tasks
+            .iter()
+            .map(|task| task.unknown_method().map(Answer::unsupported))
+            .collect();
         for group in self.groups(tasks) {
             let (places, group): (Vec<usize>, Vec<&Task>) =
                 group.into_iter().filter(|(n, _)| answers[*n].is_none()).unzip();
@@ -327,10 +353,11 @@ impl Place for Database {
             .map(|answer| answer.unwrap_or_else(|| Answer::failed("the task was not carried out")))
             .collect()
     }
-}
 
-/// A task that wants a key destroyed is not done by deleting rows.
-fn only_one_way(task: &Task) -> Option<Answer> {
-    let method = task.method.as_deref()?;
-    Some(Answer::new(Outcome::Unsupported).saying(format!("this agent knows no {method}")))
+    fn idle(&self) -> Vec<(String, u32)> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let idle = idle.iter();
+        idle.map(|(n, tasks)| (self.plan.tables[*n].name.clone(), *tasks))
+            .collect()
+    }
 }

@@ -95,6 +95,12 @@ impl Task {
         of_kind.map(|one| one.value.expose())
     }
 
+    /// What wants something destroyed in one way only is not done in another: the key of a backup not by deleting its rows.
+    pub fn unknown_method(&self) -> Option<String> {
+        let method = self.method.as_deref()?;
+        Some(format!("this agent knows no {method}"))
+    }
+
     /// Whether it concerns data of this category.
     pub fn concerns(&self, category: Option<&Label>) -> bool {
         match category {

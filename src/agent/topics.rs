@@ -3,21 +3,20 @@
 //! Nothing is taken for gone that was not read: a compacted topic is read to its end before and after the tombstones, and a topic that
 //! only expires is looked at where it begins.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    time::Duration,
-};
+mod reading;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use rdkafka::{
-    Message as _, Offset, TopicPartitionList,
     admin::{AdminClient, AdminOptions, ResourceSpecifier},
     client::DefaultClientContext,
-    consumer::{BaseConsumer, Consumer as _},
+    consumer::BaseConsumer,
     error::KafkaError,
     producer::{BaseProducer, BaseRecord, Producer as _},
 };
 
+use self::reading::{Ends, Found, PATIENCE, TopicError, oldest, read_to_end};
 use super::{
     answer::{Answer, Evidence},
     place::{Place, PlaceError},
@@ -34,24 +33,18 @@ use crate::{
     kafka::client::Cluster,
 };
 
-const PATIENCE: Duration = Duration::from_secs(30);
-/// How long nothing may come while a topic is read to its end.
-const SILENCE: Duration = Duration::from_secs(30);
-
 /// Topics that hold personal data.
 #[derive(Debug)]
-pub struct Topics {
+pub struct Topics(Arc<Known>);
+
+#[derive(Debug)]
+struct Known {
     config: KafkaTopics,
     cluster: Cluster,
     /// How long the records of topics that expire stay at the most.
     keeps: BTreeMap<String, Duration>,
     clock: Clock,
 }
-
-/// Where each key has a record that is no tombstone, by its partition.
-type Found = HashMap<Vec<u8>, Vec<i32>>;
-/// Up to where partitions were read.
-type Ends = BTreeMap<i32, i64>;
 
 impl Topics {
     /// Looks at the topics of a configuration.
@@ -105,14 +98,16 @@ impl Topics {
                 )));
             }
         }
-        Ok(Self {
+        Ok(Self(Arc::new(Known {
             config: config.clone(),
             cluster,
             keeps,
             clock: clock.clone(),
-        })
+        })))
     }
+}
 
+impl Known {
     fn consumer(&self) -> Result<BaseConsumer, KafkaError> {
         let mut config = self.cluster.config();
         config
@@ -123,7 +118,7 @@ impl Topics {
         config.create()
     }
 
-    fn work(&self, tasks: &[Task]) -> Result<Vec<Answer>, KafkaError> {
+    fn work(&self, tasks: &[Task], turn: &Turn) -> Result<Vec<Answer>, TopicError> {
         let consumer = self.consumer()?;
         let mut rows: Vec<BTreeMap<String, u64>> = vec![BTreeMap::new(); tasks.len()];
         let mut still: Vec<Option<String>> = vec![None; tasks.len()];
@@ -146,11 +141,11 @@ impl Topics {
             if found.is_empty() {
                 continue;
             }
-            let ends = read_to_end(&consumer, topic, &Ends::new(), &mut found)?;
+            let ends = read_to_end(&consumer, topic, &Ends::new(), &mut found, turn)?;
             let before = found.clone();
             self.entomb(topic, tasks, &keys, &found)?;
             let mut after = found.clone();
-            read_to_end(&consumer, topic, &ends, &mut after)?;
+            read_to_end(&consumer, topic, &ends, &mut after, turn)?;
             for (n, (task, keys)) in tasks.iter().zip(&keys).enumerate() {
                 let had = keys.iter().map(|key| before[key].len() as u64).sum::<u64>();
                 if had > 0 {
@@ -161,7 +156,7 @@ impl Topics {
                 }
             }
         }
-        let kept = self.kept(&consumer, tasks)?;
+        let kept = self.kept(&consumer, tasks, turn)?;
         let answers = tasks.iter().zip(rows).zip(still).zip(kept);
         Ok(answers
             .map(|(((task, rows), still), kept)| self.answer(task, rows, still, kept))
@@ -233,10 +228,15 @@ impl Topics {
     }
 
     /// Until when the topics that expire have what was collected before each task's time; `None`: it has gone.
-    fn kept(&self, consumer: &BaseConsumer, tasks: &[Task]) -> Result<Vec<Option<At>>, KafkaError> {
+    fn kept(
+        &self,
+        consumer: &BaseConsumer,
+        tasks: &[Task],
+        turn: &Turn,
+    ) -> Result<Vec<Option<At>>, TopicError> {
         let mut kept = vec![None; tasks.len()];
         for (topic, keeps) in &self.keeps {
-            let Some(oldest) = oldest(consumer, topic)? else {
+            let Some(oldest) = oldest(consumer, topic, turn)? else {
                 continue;
             };
             for (task, kept) in tasks.iter().zip(&mut kept) {
@@ -251,20 +251,49 @@ impl Topics {
     }
 }
 
+impl Known {
+    /// What is asked for in a way that topics do not have.
+    fn refused(&self, task: &Task) -> Option<Answer> {
+        match task.unknown_method() {
+            Some(why) => Some(Answer::unsupported(why)),
+            None => Answer::of_other_category(task, "kafka_topics", self.config.category.as_ref()),
+        }
+    }
+}
+
 #[async_trait]
 impl Place for Topics {
     async fn carry_out(&self, tasks: &[Task], turn: &Turn) -> Vec<Answer> {
         if let Some(ended) = turn.ended() {
             return tasks.iter().map(|_| Answer::partial(ended.says())).collect();
         }
-        // The client's own words name brokers and topics, never a key.
-        match tokio::task::block_in_place(|| self.work(tasks)) {
-            Ok(answers) => answers,
-            Err(error) => tasks
-                .iter()
-                .map(|_| Answer::failed(format!("Kafka: {error}")))
-                .collect(),
+        let mut answers: Vec<Option<Answer>> = tasks.iter().map(|task| self.0.refused(task)).collect();
+        let open = tasks.iter().zip(&answers).filter(|(_, answer)| answer.is_none());
+        let open: Vec<Task> = open.map(|(task, _)| task.clone()).collect();
+        let (count, known, of) = (open.len(), Arc::clone(&self.0), turn.clone());
+        // Whoever waits for a broker must not keep the agent from announcing, keeping and ending its tasks.
+        let working = tokio::task::spawn_blocking(move || {
+            if open.is_empty() {
+                return Ok(Vec::new());
+            }
+            known.work(&open, &of)
+        });
+        let mut done = match working.await {
+            Ok(Ok(done)) => done,
+            Ok(Err(TopicError::Ended(ended))) => vec![Answer::partial(ended.says()); count],
+            Ok(Err(error)) => vec![Answer::failed(error.to_string()); count],
+            Err(_) => vec![Answer::failed("the topics could not be worked on: the agent failed"); count],
         }
+        .into_iter();
+        for answer in &mut answers {
+            if answer.is_none() {
+                *answer = done.next();
+            }
+        }
+        answers
+            .into_iter()
+            .map(|answer| answer.unwrap_or_else(|| Answer::failed("the task was not carried out")))
+            .collect()
     }
 }
 
@@ -289,85 +318,4 @@ async fn settings_of(
         }
     }
     Ok(settings)
-}
-
-fn partitions_of(consumer: &BaseConsumer, topic: &str) -> Result<Vec<i32>, KafkaError> {
-    let metadata = consumer.fetch_metadata(Some(topic), PATIENCE)?;
-    let topic = metadata.topics().iter().find(|one| one.name() == topic);
-    Ok(topic.map_or_else(Vec::new, |one| one.partitions().iter().map(|p| p.id()).collect()))
-}
-
-/// Reads a topic to its end from where `from` says, or from its beginning, and notes which keys have a last record that is no
-/// tombstone. Gives the ends.
-fn read_to_end(
-    consumer: &BaseConsumer,
-    topic: &str,
-    from: &Ends,
-    found: &mut Found,
-) -> Result<Ends, KafkaError> {
-    let mut ends = Ends::new();
-    let mut list = TopicPartitionList::new();
-    for partition in partitions_of(consumer, topic)? {
-        let (low, high) = consumer.fetch_watermarks(topic, partition, PATIENCE)?;
-        ends.insert(partition, high);
-        let start = from.get(&partition).copied().unwrap_or(low).max(low);
-        if start < high {
-            list.add_partition_offset(topic, partition, Offset::Offset(start))?;
-        }
-    }
-    let mut left: BTreeMap<i32, i64> = list
-        .elements()
-        .iter()
-        .filter_map(|one| Some((one.partition(), *ends.get(&one.partition())?)))
-        .collect();
-    consumer.assign(&list)?;
-    while !left.is_empty() {
-        if let Some(message) = consumer.poll(Duration::from_millis(200)) {
-            let message = message?;
-            let (partition, key) = (message.partition(), message.key().unwrap_or_default());
-            if let Some(places) = found.get_mut(key) {
-                places.retain(|place| *place != partition);
-                if message.payload().is_some() {
-                    places.push(partition);
-                }
-            }
-        }
-        // Compacted offsets and the marks of transactions are no messages: only the position tells.
-        for one in consumer.position()?.elements() {
-            let is_at_end = match (one.offset(), left.get(&one.partition())) {
-                (Offset::Offset(at), Some(end)) => at >= *end,
-                _ => false,
-            };
-            if is_at_end {
-                left.remove(&one.partition());
-            }
-        }
-    }
-    consumer.unassign()?;
-    Ok(ends)
-}
-
-/// When the oldest record of a topic was written; `None`: there is none.
-fn oldest(consumer: &BaseConsumer, topic: &str) -> Result<Option<At>, KafkaError> {
-    let mut oldest: Option<At> = None;
-    for partition in partitions_of(consumer, topic)? {
-        let (low, high) = consumer.fetch_watermarks(topic, partition, PATIENCE)?;
-        if low >= high {
-            continue;
-        }
-        let mut list = TopicPartitionList::new();
-        list.add_partition_offset(topic, partition, Offset::Offset(low))?;
-        consumer.assign(&list)?;
-        let Some(message) = consumer.poll(SILENCE) else {
-            continue;
-        };
-        // One without a time may be of any.
-        let at = message?
-            .timestamp()
-            .to_millis()
-            .map_or(At::default(), At::from_millis);
-        oldest = Some(oldest.map_or(at, |known| known.min(at)));
-    }
-    consumer.unassign()?;
-    Ok(oldest)
 }

@@ -1,14 +1,20 @@
 //! One turn of an agent: the tasks in hand, and for how long they may be.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use tokio_util::sync::CancellationToken;
 
 /// For how long the tasks in hand may be worked on. A place looks between two steps, and leaves the rest to the next attempt.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Turn {
     stop: CancellationToken,
-    is_late: AtomicBool,
+    is_late: Arc<AtomicBool>,
 }
 
 /// Why the rest is left to the next attempt.
@@ -35,7 +41,7 @@ impl Turn {
     pub fn until(stop: &CancellationToken) -> Self {
         Self {
             stop: stop.clone(),
-            is_late: AtomicBool::new(false),
+            is_late: Arc::default(),
         }
     }
 
@@ -50,6 +56,14 @@ impl Turn {
             return Some(Ended::Stopping);
         }
         self.is_late.load(Ordering::Relaxed).then_some(Ended::Late)
+    }
+
+    /// Waits, no longer than until the agent stops.
+    pub async fn rest(&self, pause: Duration) {
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = self.stop.cancelled() => {}
+        }
     }
 
     /// Resolves once the agent stops.

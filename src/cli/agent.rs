@@ -1,6 +1,6 @@
 //! `lacuna agent`: carries tasks out beside a store of one's own.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{fs, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -9,6 +9,7 @@ use super::{Exit, Failure, session::of_system};
 use crate::{
     agent::{
         PlaceError, Task, open,
+        page::MetricsPage,
         run::{Manner, run},
         source::SourceError,
         sources,
@@ -16,6 +17,7 @@ use crate::{
     },
     clock::Clock,
     config::{Agent, AgentPlace},
+    telemetry::agent_metrics::AgentMetrics,
     terminal::output::Out,
 };
 
@@ -114,9 +116,17 @@ async fn dry_run(agent: &Agent, file: &PathBuf) -> Result<Exit, Failure> {
 async fn serve(agent: &Agent, once: bool) -> Result<Exit, Failure> {
     let clock = Clock::System;
     let place = open(agent, &clock).await.map_err(failure_of)?;
-    let mut source = sources::open(&agent.source, &agent.processor, &clock).map_err(refused)?;
+    let metrics = AgentMetrics::new(agent.processor.as_str());
+    let metrics = Arc::new(metrics.map_err(|error| Failure::Usage(error.to_string()))?);
+    let mut source = sources::open(&agent.source, &agent.processor, &clock, &metrics).map_err(refused)?;
     let stop = CancellationToken::new();
     listen(&stop)?;
+    if let Some(address) = agent.metrics {
+        let page = MetricsPage::bind(address)
+            .await
+            .map_err(|error| Failure::Usage(format!("metrics.listen: {address}: {error}")))?;
+        tokio::spawn(page.show(Arc::clone(&metrics), stop.clone()));
+    }
     let longest = match &agent.place {
         AgentPlace::Sql(sql) => sql.longest,
         AgentPlace::Command(command) => command.timeout + Duration::from_secs(60),
@@ -126,6 +136,7 @@ async fn serve(agent: &Agent, once: bool) -> Result<Exit, Failure> {
         batch: agent.batch,
         longest,
         once,
+        metrics,
     };
     tracing::info!(processor = %agent.processor, "the agent takes tasks");
     run(source.as_mut(), place.as_ref(), &manner, &clock, &stop)

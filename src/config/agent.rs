@@ -1,12 +1,13 @@
 //! `agent.toml`: what an agent takes its tasks from, and what it carries them out on.
 
 mod command;
+mod metrics;
 mod objects;
 mod source;
 mod sql;
 mod topics;
 
-use std::path::Path;
+use std::{net::SocketAddr, path::Path};
 
 pub use self::{
     command::AgentCommand,
@@ -34,6 +35,8 @@ pub struct Agent {
     pub place: AgentPlace,
     /// How many tasks it takes at a time.
     pub batch: u32,
+    /// Where it shows its metrics; `None`: nowhere.
+    pub metrics: Option<SocketAddr>,
 }
 
 /// What tasks are carried out on: one an agent.
@@ -88,12 +91,16 @@ fn read(section: &Section<'_>) -> Option<Agent> {
         Some(AgentPlace::KafkaTopics(_) | AgentPlace::Objects(_)) => FEW,
         Some(AgentPlace::Command(_)) | None => 1,
     };
+    let metrics = section
+        .get("metrics")
+        .and_then(|e| e.table(metrics::read).flatten());
     let batch = section.integer_or("batch", 1..=500, default);
     Some(Agent {
         processor: processor?,
         source: source?,
         place: place?,
         batch,
+        metrics,
     })
 }
 

@@ -95,6 +95,11 @@ impl Queues<'_> {
         }
         let rows = self.lanes().await?;
         let row = rows.iter().find(|row| row.processor == processor.id);
+        // Where nothing is due nothing is taken of the rate, and an open circuit keeps its one try for a task.
+        let due = self.tenants_due(processor, tenant).await?;
+        if due.is_empty() {
+            return Ok(Claimed::default());
+        }
         let now = engine.clock.now();
         let Some(most) = self.pass_circuit(processor, row, most, now).await? else {
             return Ok(Claimed::default());
@@ -103,14 +108,15 @@ impl Queues<'_> {
             Some(rate) => (self.take_rate(processor, rate, most).await?, micros_of(rate)),
             None => (most, 0),
         };
-        let claimed = self.claim_rounds(processor, tenant, most).await;
+        let claimed = self.claim_rounds(processor, (tenant, due), most).await;
         let used = claimed.as_ref().map_or(0, |claimed| claimed.tasks.len());
         let rest = i64::try_from(most.saturating_sub(used)).unwrap_or(i64::MAX);
         if each > 0 && rest > 0 {
-            engine
-                .store
-                .return_pace(&processor.id, rest.saturating_mul(each))
-                .await?;
+            let rest = rest.saturating_mul(each);
+            // What was claimed is handed out all the same. The lane is slower for a moment.
+            if let Err(error) = engine.store.return_pace(&processor.id, rest).await {
+                tracing::warn!(processor = %processor.id, %error, "the rest of a rate could not be given back");
+            }
         }
         claimed
     }
@@ -163,25 +169,28 @@ impl Queues<'_> {
     async fn claim_rounds(
         self,
         processor: &Processor,
-        tenant: Option<&Tenant>,
+        (tenant, mut tenants): (Option<&Tenant>, Vec<Tenant>),
         most: usize,
     ) -> Result<Claimed, EngineError> {
-        let engine = self.shared;
         let mut all = Claimed::default();
-        for _ in 0..ROUNDS {
+        for round in 0..ROUNDS {
             let left = most.saturating_sub(all.tasks.len());
             if left == 0 {
                 break;
             }
-            let tenants = self.tenants_due(processor, tenant).await?;
-            let wanted = shares(processor, &tenants, left);
-            if wanted.is_empty() {
-                break;
-            }
-            engine.polled.with(processor, |lane| {
-                lane.after = wanted.last().map(|one| one.tenant.clone());
-            });
-            let claimed = self.claim(&wanted).await?;
+            let claimed = match self
+                .claim_round(processor, (tenant, &mut tenants), (round, left))
+                .await
+            {
+                Ok(Some(claimed)) => claimed,
+                Ok(None) => break,
+                // What was claimed is the agent's: without it, it would wait for the end of its lease.
+                Err(error) if !all.tasks.is_empty() => {
+                    tracing::warn!(processor = %processor.id, %error, "fewer tasks are claimed together");
+                    break;
+                }
+                Err(error) => return Err(error),
+            };
             let is_all = claimed.found < left;
             all.found += claimed.found;
             all.tasks.extend(claimed.tasks);
@@ -191,6 +200,26 @@ impl Queues<'_> {
             }
         }
         Ok(all)
+    }
+
+    /// One look at the queue: at first for the tenants that have something due, then for those that have something left. `None`: none has.
+    async fn claim_round(
+        self,
+        processor: &Processor,
+        (tenant, tenants): (Option<&Tenant>, &mut Vec<Tenant>),
+        (round, left): (usize, usize),
+    ) -> Result<Option<Claimed>, EngineError> {
+        if round > 0 {
+            *tenants = self.tenants_due(processor, tenant).await?;
+        }
+        let wanted = shares(processor, tenants, left);
+        if wanted.is_empty() {
+            return Ok(None);
+        }
+        self.shared.polled.with(processor, |lane| {
+            lane.after = wanted.last().map(|one| one.tenant.clone());
+        });
+        self.claim(&wanted).await.map(Some)
     }
 
     async fn tenants_due(

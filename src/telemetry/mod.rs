@@ -1,5 +1,6 @@
 //! What operators see: metrics and logs.
 
+pub mod agent_metrics;
 pub mod freshness;
 pub mod logs;
 pub mod metrics;

@@ -76,6 +76,15 @@ impl From<Object<IdentityFields<'_>>> for Identity {
     }
 }
 
+impl<'a> From<&'a Identity> for IdentityFields<'a> {
+    fn from(identity: &'a Identity) -> Self {
+        Self {
+            kind: identity.kind.clone(),
+            value: Text(identity.value.expose().into()),
+        }
+    }
+}
+
 /// The identifiers of a data subject.
 pub(super) type Identities<'a> = List<Object<IdentityFields<'a>>, 1, MAX_IDENTITIES>;
 

@@ -70,7 +70,15 @@ const ARROWS: &[(&str, &[&str])] = &[
     // What runs beside a store of one's own: it knows neither the engine nor the store.
     (
         "agent",
-        &["kafka", "transport", "clock", "wire", "config", "domain"],
+        &[
+            "kafka",
+            "transport",
+            "telemetry",
+            "clock",
+            "wire",
+            "config",
+            "domain",
+        ],
     ),
     // The composition root. It knows nothing of what starts it.
     (

@@ -1,5 +1,6 @@
 //! Tests against what is real: Kafka, PostgreSQL, SQLite, the binary. `tests/run` starts the services.
 
+mod agent;
 mod architecture;
 #[path = "../../src/transport/opendsr/authority.rs"]
 mod authority;

@@ -10,9 +10,9 @@ use rusty_s3::{
     signing,
 };
 
-use super::{Kept, ObjectError, Version, xml};
+use super::{FIRST_PAUSE, Kept, ObjectError, TRIES, Version, xml};
 use crate::{
-    agent::place::PlaceError,
+    agent::{place::PlaceError, turn::Turn},
     clock::Clock,
     config::Bucket as Config,
     domain::{registry::HttpOptions, time::At},
@@ -30,8 +30,13 @@ const SIGNED_FOR: u64 = 300;
 const MOST_BYTES: usize = 16 * 1024 * 1024;
 /// The most versions of one call.
 const MOST_DELETED: usize = 1000;
-/// A bucket that asks for patience is asked again so often, with growing pauses.
-const TRIES: u32 = 6;
+/// What S3 says of a version that it could not delete now.
+const BUSY: [&str; 4] = [
+    "InternalError",
+    "RequestTimeout",
+    "ServiceUnavailable",
+    "SlowDown",
+];
 
 /// Until when a version is locked, as S3 says it of an object.
 const LOCKED_UNTIL: &str = "x-amz-object-lock-retain-until-date";
@@ -80,7 +85,7 @@ impl Bucket {
     }
 
     /// All versions and delete markers whose key begins with a prefix.
-    pub(super) async fn list(&self, prefix: &str) -> Result<Vec<Version>, ObjectError> {
+    pub(super) async fn list(&self, prefix: &str, turn: &Turn) -> Result<Vec<Version>, ObjectError> {
         let mut versions = Vec::new();
         let mut after: Option<(String, String)> = None;
         loop {
@@ -94,7 +99,7 @@ impl Bucket {
             }
             query.push(("versions", ""));
             query.sort_unstable();
-            let (status, body) = text_of(self.call(Method::Get, None, &query, None).await?);
+            let (status, body) = text_of(self.call((Method::Get, None), &query, None, turn).await?);
             if status != StatusCode::OK {
                 return Err(refused(status, &body));
             }
@@ -103,9 +108,7 @@ impl Bucket {
             match page.next {
                 Some(next) if after.as_ref() != Some(&next) => after = Some(next),
                 Some(_) => {
-                    return Err(ObjectError(
-                        "the list of versions goes round in a circle".to_owned(),
-                    ));
+                    return Err(ObjectError::failed("the list of versions goes round in a circle"));
                 }
                 None => return Ok(versions),
             }
@@ -113,7 +116,11 @@ impl Bucket {
     }
 
     /// Deletes versions; gives those that stay.
-    pub(super) async fn delete(&self, versions: &[Version]) -> Result<Vec<(Version, Kept)>, ObjectError> {
+    pub(super) async fn delete(
+        &self,
+        versions: &[Version],
+        turn: &Turn,
+    ) -> Result<Vec<(Version, Kept)>, ObjectError> {
         let mut kept = Vec::new();
         for some in versions.chunks(MOST_DELETED) {
             let objects: Vec<ObjectIdentifier> = some
@@ -126,22 +133,24 @@ impl Bucket {
                 .collect();
             let (body, md5) = DeleteObjects::new(&self.bucket, None, objects.iter()).body_with_md5();
             let answered = self
-                .call(Method::Post, None, &[("delete", "")], Some((body, md5)))
+                .call((Method::Post, None), &[("delete", "")], Some((body, md5)), turn)
                 .await?;
             let (status, body) = text_of(answered);
             if status != StatusCode::OK {
                 return Err(refused(status, &body));
             }
             let said = DeleteObjectsResponse::parse(&body)
-                .map_err(|_| ObjectError("S3 answered something that is no XML".to_owned()))?;
+                .map_err(|_| ObjectError::failed("S3 answered something that is no XML"))?;
             for error in said.errors {
                 let version = Version {
                     key: error.key,
                     version: error.version_id.filter(|version| !version.is_empty()),
                 };
-                let why = match self.lock_of(&version).await? {
-                    Some(until) => Kept::Locked(until),
-                    None => Kept::Refused(error.code),
+                let why = if BUSY.contains(&error.code.as_str()) {
+                    Kept::Busy(error.code)
+                } else {
+                    let lock = self.lock_of(&version, turn).await?;
+                    lock.map_or(Kept::Refused(error.code), Kept::Locked)
                 };
                 kept.push((version, why));
             }
@@ -150,10 +159,12 @@ impl Bucket {
     }
 
     /// Until when a version is locked; `None`: it is not, as far as can be seen.
-    async fn lock_of(&self, version: &Version) -> Result<Option<At>, ObjectError> {
+    async fn lock_of(&self, version: &Version, turn: &Turn) -> Result<Option<At>, ObjectError> {
         let id = version.version.as_deref();
         let query: Vec<(&str, &str)> = id.map(|id| ("versionId", id)).into_iter().collect();
-        let answer = self.call(Method::Head, Some(&version.key), &query, None).await?;
+        let answer = self
+            .call((Method::Head, Some(&version.key)), &query, None, turn)
+            .await?;
         if answer.status != StatusCode::OK {
             return Ok(None);
         }
@@ -165,14 +176,15 @@ impl Bucket {
         Ok(until.filter(|until| *until > self.clock.now()))
     }
 
+    /// Calls, and once more where S3 asks for patience.
     async fn call(
         &self,
-        method: Method,
-        key: Option<&str>,
+        (method, key): (Method, Option<&str>),
         query: &[(&str, &str)],
         body: Option<(String, String)>,
+        turn: &Turn,
     ) -> Result<HttpAnswer, ObjectError> {
-        let mut pause = Duration::from_millis(200);
+        let mut pause = FIRST_PAUSE;
         for tried in 1.. {
             let (url, body) = (self.signed(method, key, query, body.as_ref()), body.clone());
             let mut request = match method {
@@ -189,23 +201,28 @@ impl Bucket {
             }
             let request = request
                 .body(bytes)
-                .map_err(|error| ObjectError(error.to_string()))?;
-            let why = match self.client.call(request, CALL).await {
-                Ok(answer)
-                    if answer.status.is_server_error() || answer.status == StatusCode::TOO_MANY_REQUESTS =>
-                {
-                    format!("S3 answered {}", answer.status)
+                .map_err(|error| ObjectError::failed(error.to_string()))?;
+            let error = match self.client.call(request, CALL).await {
+                Ok(answer) if asks_for_patience(answer.status) => {
+                    let (status, body) = text_of(answer);
+                    ObjectError::Busy(said(status, &body))
+                }
+                Ok(answer) if answer.status.is_server_error() => {
+                    ObjectError::failed(format!("S3 answered {}", answer.status))
                 }
                 Ok(answer) => return Ok(answer),
-                Err(error) => format!("S3 cannot be reached: {error}"),
+                Err(error) => ObjectError::failed(format!("S3 cannot be reached: {error}")),
             };
             if tried >= TRIES {
-                return Err(ObjectError(why));
+                return Err(error);
             }
-            tokio::time::sleep(pause).await;
+            turn.rest(pause).await;
+            if turn.ended().is_some() {
+                return Err(ObjectError::Stopped);
+            }
             pause *= 2;
         }
-        Err(ObjectError("S3 was not asked".to_owned()))
+        Err(ObjectError::failed("S3 was not asked"))
     }
 
     fn signed(
@@ -249,12 +266,21 @@ fn text_of(answer: HttpAnswer) -> (StatusCode, String) {
     (answer.status, text)
 }
 
-/// What a bucket says that does not do what it is asked. Its own words may repeat a key, so only its code is kept.
+/// `SlowDown`, as a rule.
+fn asks_for_patience(status: StatusCode) -> bool {
+    status == StatusCode::SERVICE_UNAVAILABLE || status == StatusCode::TOO_MANY_REQUESTS
+}
+
 fn refused(status: StatusCode, body: &str) -> ObjectError {
+    ObjectError::Failed(said(status, body))
+}
+
+/// What a bucket says that does not do what it is asked. Its own words may repeat a key, so only its code is kept.
+fn said(status: StatusCode, body: &str) -> String {
     let code = xml::text_of(body, "Code").ok().flatten();
     let code = code.filter(|code| code.chars().all(|letter| letter.is_ascii_alphanumeric()));
-    ObjectError(match code {
+    match code {
         Some(code) => format!("S3 answered {status}: {code}"),
         None => format!("S3 answered {status}"),
-    })
+    }
 }

@@ -39,7 +39,7 @@ pub(super) fn page(text: &str) -> Result<Page, ObjectError> {
         _ => {}
     })?;
     if is_cut && next.0.is_empty() {
-        return Err(ObjectError("the list of versions breaks off".to_owned()));
+        return Err(ObjectError::failed("the list of versions breaks off"));
     }
     page.next = is_cut.then_some(next);
     Ok(page)
@@ -63,7 +63,7 @@ enum Leaf<'a> {
 }
 
 fn leaves(text: &str, mut see: impl FnMut(&str, Leaf<'_>)) -> Result<(), ObjectError> {
-    let broken = || ObjectError("S3 answered something that is no XML".to_owned());
+    let broken = || ObjectError::failed("S3 answered something that is no XML");
     let mut reader = Reader::from_str(text);
     let mut path: Vec<String> = Vec::new();
     loop {

@@ -9,12 +9,55 @@ use crate::config::{Anonymized, Generalized};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct NotSo(pub(super) &'static str);
 
+/// The hexadecimal digits of a digest that are made of the value. The rest of 64 is made of those, with another key: by it the agent knows
+/// that it has made a digest itself. Whoever has no key cannot write a value that looks like one.
+const OF_VALUE: usize = 48;
+/// The hexadecimal digits of a digest.
+const DIGITS: usize = 64;
+
+/// What makes keyed digests.
+#[derive(Debug, Clone)]
+pub(super) struct Digests {
+    key: hmac::Key,
+    mark: hmac::Key,
+}
+
+impl Digests {
+    pub(super) fn new(key: &[u8]) -> Self {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, key);
+        let mark = hmac::sign(&key, b"lacuna agent: the mark of its digests");
+        Self {
+            mark: hmac::Key::new(hmac::HMAC_SHA256, mark.as_ref()),
+            key,
+        }
+    }
+
+    fn digest(&self, value: &str) -> String {
+        let mut digits = hex::encode(hmac::sign(&self.key, value.as_bytes()));
+        digits.truncate(OF_VALUE);
+        let mark = self.mark_of(&digits);
+        digits + &mark
+    }
+
+    fn mark_of(&self, digits: &str) -> String {
+        let mut mark = hex::encode(hmac::sign(&self.mark, digits.as_bytes()));
+        mark.truncate(DIGITS - OF_VALUE);
+        mark
+    }
+
+    /// Whether a value is a digest that was made with this key.
+    fn made(&self, value: &str) -> bool {
+        let parts = value.split_at_checked(OF_VALUE);
+        value.len() == DIGITS && parts.is_some_and(|(digits, mark)| mark == self.mark_of(digits))
+    }
+}
+
 /// What a value becomes; `None`: NULL. What has become so already stays.
 pub(super) fn anonymized(
     column: &Column,
     to: &Anonymized,
     value: Option<&str>,
-    key: Option<&hmac::Key>,
+    digests: Option<&Digests>,
 ) -> Result<Option<String>, NotSo> {
     let value = match to {
         Anonymized::Null => return Ok(None),
@@ -25,10 +68,13 @@ pub(super) fn anonymized(
         },
     };
     match to {
-        Anonymized::Hmac if is_digest(value) => Ok(Some(value.to_owned())),
         Anonymized::Hmac => {
-            let key = key.ok_or(NotSo("there is no key"))?;
-            Ok(Some(hex::encode(hmac::sign(key, value.as_bytes()))))
+            let digests = digests.ok_or(NotSo("cannot be made a digest: there is no key"))?;
+            Ok(Some(if digests.made(value) {
+                value.to_owned()
+            } else {
+                digests.digest(value)
+            }))
         }
         Anonymized::Generalize(Generalized::Year) => year(value).map(Some),
         Anonymized::Generalize(Generalized::Prefix(letters)) => {
@@ -41,10 +87,6 @@ pub(super) fn anonymized(
         }
         _ => Err(NotSo("cannot be made less exact in this way")),
     }
-}
-
-fn is_digest(value: &str) -> bool {
-    value.len() == 64 && value.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// The first of January of the year, at midnight where there is a time.
@@ -94,8 +136,7 @@ mod tests {
     }
 
     fn become_of(to: &Anonymized, kind: Kind, value: &str) -> Result<Option<String>, NotSo> {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, &[7; 32]);
-        anonymized(&column(kind), to, Some(value), Some(&key))
+        anonymized(&column(kind), to, Some(value), Some(&Digests::new(&[7; 32])))
     }
 
     #[test]
@@ -134,7 +175,7 @@ mod tests {
             become_of(&Anonymized::Hmac, Kind::Text, &digest),
             Ok(Some(digest))
         );
-        let other = hmac::Key::new(hmac::HMAC_SHA256, &[8; 32]);
+        let other = Digests::new(&[8; 32]);
         let of_other = anonymized(
             &column(Kind::Text),
             &Anonymized::Hmac,
@@ -143,6 +184,18 @@ mod tests {
         );
         assert_ne!(of_other, become_of(&Anonymized::Hmac, Kind::Text, "+4930"));
         assert!(anonymized(&column(Kind::Text), &Anonymized::Hmac, Some("x"), None).is_err());
+    }
+
+    #[test]
+    fn value_that_looks_like_a_digest_becomes_one() {
+        for value in ["ab".repeat(32), "0".repeat(64), "ä".repeat(32)] {
+            let digest = become_of(&Anonymized::Hmac, Kind::Text, &value).unwrap().unwrap();
+            assert_ne!(digest, value);
+            assert_eq!(
+                become_of(&Anonymized::Hmac, Kind::Text, &digest),
+                Ok(Some(digest))
+            );
+        }
     }
 
     #[test]

@@ -7,7 +7,12 @@ use super::database::{Pool, Row, SqlError, Statement};
 pub(super) struct Catalogue {
     pub(super) tables: Vec<Table>,
     pub(super) references: Vec<Reference>,
+    /// Tables that inherit from others, each with the one that it inherits from.
+    pub(super) heirs: Vec<(Place, Place)>,
 }
+
+/// A schema and a name.
+pub(super) type Place = (String, String);
 
 #[derive(Debug, Clone)]
 pub(super) struct Table {
@@ -19,6 +24,10 @@ pub(super) struct Table {
     pub(super) columns: Vec<Column>,
     /// The columns of its primary key.
     pub(super) key: Vec<String>,
+    /// Whether other tables inherit from it: a statement on it concerns their rows as well, unless it says `only`.
+    pub(super) has_heirs: bool,
+    /// Whether the database shows this user some of its rows only, and says nothing of the others.
+    pub(super) is_filtered: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,15 +60,20 @@ pub(super) enum Kind {
     Uuid,
     Text,
     Date,
+    /// Nobody's identifier, but its text says all of it: decimal numbers, truth values, enumerations.
+    Exact,
+    /// Its text is not the whole of it, or does not lead back to it: bytes, floating-point numbers, documents.
     Other,
 }
 
 /// A foreign key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Reference {
-    pub(super) child: (String, String),
-    pub(super) parent: (String, String),
-    /// What becomes of the child's rows: `refuse`, `delete` or `clear`.
+    pub(super) child: Place,
+    pub(super) parent: Place,
+    /// The child's column and the parent's, where it is one of each.
+    pub(super) columns: Option<(String, String)>,
+    /// What becomes of the child's rows.
     pub(super) on_delete: OnDelete,
 }
 
@@ -78,8 +92,9 @@ select n.nspname::text, c.relname::text, c.relkind::text, pg_table_is_visible(c.
    and i.indpred is null)::text, \
  (select array_position(i.indkey::int2[], a.attnum)::text from pg_index i where i.indrelid = c.oid and i.indisprimary \
    and a.attnum = any(i.indkey::int2[])), \
- (t.typname = 'citext' or coalesce((select not o.collisdeterministic from pg_collation o where o.oid = a.attcollation), \
-   false))::text \
+ (t.typname in ('citext', 'bpchar') or coalesce((select not o.collisdeterministic from pg_collation o \
+   where o.oid = a.attcollation), false))::text, \
+ (t.typtype = 'e')::text, (c.relkind = 'r' and c.relhassubclass)::text, row_security_active(c.oid)::text \
 from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_attribute a on a.attrelid = c.oid \
 join pg_type t on t.oid = a.atttypid \
 where a.attnum > 0 and not a.attisdropped and c.relkind in ('r', 'p', 'v', 'm', 'f') and not c.relispartition \
@@ -87,10 +102,18 @@ where a.attnum > 0 and not a.attisdropped and c.relkind in ('r', 'p', 'v', 'm', 
 order by 1, 2, a.attnum";
 
 const POSTGRES_REFERENCES: &str = "\
-select cn.nspname::text, cc.relname::text, pn.nspname::text, pc.relname::text, k.confdeltype::text \
+select cn.nspname::text, cc.relname::text, pn.nspname::text, pc.relname::text, k.confdeltype::text, \
+ (select a.attname::text from pg_attribute a where a.attrelid = k.conrelid and k.conkey = array[a.attnum]), \
+ (select a.attname::text from pg_attribute a where a.attrelid = k.confrelid and k.confkey = array[a.attnum]) \
 from pg_constraint k join pg_class cc on cc.oid = k.conrelid join pg_namespace cn on cn.oid = cc.relnamespace \
 join pg_class pc on pc.oid = k.confrelid join pg_namespace pn on pn.oid = pc.relnamespace \
 where k.contype = 'f' and k.conparentid = 0 and not cc.relispartition order by 1, 2, 3, 4";
+
+const POSTGRES_HEIRS: &str = "\
+select cn.nspname::text, c.relname::text, pn.nspname::text, p.relname::text \
+from pg_inherits i join pg_class c on c.oid = i.inhrelid join pg_namespace cn on cn.oid = c.relnamespace \
+join pg_class p on p.oid = i.inhparent join pg_namespace pn on pn.oid = p.relnamespace \
+where p.relkind = 'r' and c.relkind in ('r', 'f') order by 1, 2, 3, 4";
 
 const MYSQL: &str = "\
 select '', cast(t.table_name as char), cast(t.table_type as char), 'true', cast(c.column_name as char), \
@@ -99,13 +122,17 @@ select '', cast(t.table_name as char), cast(t.table_type as char), 'true', cast(
    and s.table_name = t.table_name and s.column_name = c.column_name and s.seq_in_index = 1), 'true', 'false'), \
  (select cast(s.seq_in_index as char) from information_schema.statistics s where s.table_schema = t.table_schema \
    and s.table_name = t.table_name and s.column_name = c.column_name and s.index_name = 'PRIMARY'), \
- if(c.collation_name is null or c.collation_name like '%\\_bin', 'false', 'true') \
+ if(c.collation_name is null, 'false', 'true') \
 from information_schema.tables t join information_schema.columns c on c.table_schema = t.table_schema \
  and c.table_name = t.table_name where t.table_schema = database() \
 order by t.table_name, c.ordinal_position";
 
 const MYSQL_REFERENCES: &str = "\
-select '', cast(r.table_name as char), '', cast(r.referenced_table_name as char), cast(r.delete_rule as char) \
+select '', cast(r.table_name as char), '', cast(r.referenced_table_name as char), cast(r.delete_rule as char), \
+ (select if(count(*) = 1, max(cast(u.column_name as char)), null) from information_schema.key_column_usage u \
+   where u.constraint_schema = r.constraint_schema and u.constraint_name = r.constraint_name and u.table_name = r.table_name), \
+ (select if(count(*) = 1, max(cast(u.referenced_column_name as char)), null) from information_schema.key_column_usage u \
+   where u.constraint_schema = r.constraint_schema and u.constraint_name = r.constraint_name and u.table_name = r.table_name) \
 from information_schema.referential_constraints r where r.constraint_schema = database() order by 2, 4";
 
 const SQLITE: &str = "\
@@ -118,7 +145,10 @@ from sqlite_schema m join pragma_table_list l on l.name = m.name and l.schema = 
 where m.type in ('table', 'view') and m.name not like 'sqlite\\_%' escape '\\' order by m.name, p.cid";
 
 const SQLITE_REFERENCES: &str = "\
-select '', m.name, '', f.\"table\", f.on_delete from sqlite_schema m join pragma_foreign_key_list(m.name) f \
+select '', m.name, '', f.\"table\", f.on_delete, \
+ case when (select count(*) from pragma_foreign_key_list(m.name) g where g.id = f.id) = 1 then f.\"from\" end, \
+ coalesce(f.\"to\", (select p.name from pragma_table_info(f.\"table\") p where p.pk = 1)) \
+from sqlite_schema m join pragma_foreign_key_list(m.name) f \
 where m.type = 'table' and f.seq = 0 order by 2, 4";
 
 impl Catalogue {
@@ -152,7 +182,14 @@ impl Catalogue {
                     "n" | "d" | "SET NULL" | "SET DEFAULT" => OnDelete::Clear,
                     _ => OnDelete::Refuse,
                 },
+                columns: row.get(5).cloned().flatten().zip(row.get(6).cloned().flatten()),
             });
+        }
+        if let Pool::Postgres(_) = pool {
+            for row in pool.read("the catalogue", plain(POSTGRES_HEIRS)).await? {
+                let (heir, of) = ((text(&row, 0), text(&row, 1)), (text(&row, 2), text(&row, 3)));
+                catalogue.heirs.push((heir, of));
+            }
         }
         Ok(catalogue)
     }
@@ -175,6 +212,8 @@ impl Catalogue {
                 },
                 columns: Vec::new(),
                 key: Vec::new(),
+                has_heirs: text(row, 12) == "true",
+                is_filtered: text(row, 13) == "true",
             });
         }
         let Some(table) = self.tables.last_mut() else {
@@ -182,7 +221,11 @@ impl Catalogue {
         };
         let type_name = text(row, 5);
         let column = Column {
-            kind: kind_of(pool, &type_name),
+            kind: if text(row, 11) == "true" {
+                Kind::Exact
+            } else {
+                kind_of(pool, &type_name)
+            },
             name: text(row, 4),
             nullable: text(row, 6) == "true",
             length: text(row, 7).parse().ok(),
@@ -217,7 +260,7 @@ impl Table {
         self.columns.iter().find(|column| column.name == name)
     }
 
-    pub(super) fn place(&self) -> (String, String) {
+    pub(super) fn place(&self) -> Place {
         (self.schema.clone(), self.name.clone())
     }
 
@@ -251,6 +294,7 @@ fn kind_of(pool: &Pool, type_name: &str) -> Kind {
             lower if lower.contains("char") || lower.contains("clob") || lower.contains("text") => Kind::Text,
             lower if lower.contains("date") || lower.contains("time") => Kind::Date,
             lower if lower.contains("uuid") => Kind::Text,
+            lower if lower.contains("bool") => Kind::Exact,
             _ => Kind::Other,
         };
     }
@@ -264,6 +308,7 @@ fn kind_of(pool: &Pool, type_name: &str) -> Kind {
         "text" | "bpchar" | "character" | "citext" | "name" | "char" | "varchar" | "tinytext"
         | "mediumtext" | "longtext" => Kind::Text,
         "date" | "datetime" | "timestamp" => Kind::Date,
+        "numeric" | "decimal" | "boolean" | "enum" | "inet" | "cidr" | "macaddr" => Kind::Exact,
         _ => Kind::Other,
     }
 }

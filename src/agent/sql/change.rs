@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::{
     anonymize::{NotSo, anonymized},
-    catalogue::Column,
+    catalogue::{Column, Kind},
     database::{Row, Transaction},
     plan::Planned,
-    walk::{Broken, Mode, Walk},
+    walk::{Age, Broken, Mode, Scope, Walk},
 };
 use crate::config::{Anonymized, KAnonymity, SqlAction, SqlDialect};
 
@@ -19,6 +19,7 @@ impl Walk<'_> {
     pub(super) async fn anonymize(
         &mut self,
         n: usize,
+        scope: &Scope,
         keys: &[Vec<String>],
     ) -> Result<HashSet<Vec<String>>, Broken> {
         let planned = self.planned(n);
@@ -30,7 +31,7 @@ impl Walk<'_> {
             .filter_map(|(name, to)| Some((planned.table.column(name)?, to)))
             .collect();
         let mut tx = self.on.pool.begin().await?;
-        let changes = self.changes(n, keys, &columns, &mut tx).await?;
+        let changes = self.changes((n, scope), keys, &columns, &mut tx).await?;
         let changed: HashSet<Vec<String>> = changes.iter().map(|(key, _)| key.clone()).collect();
         if self.mode != Mode::Work || changes.is_empty() {
             return Ok(changed);
@@ -57,7 +58,7 @@ impl Walk<'_> {
     /// What is to become of the rows with these keys: those that are so already are left out.
     async fn changes(
         &mut self,
-        n: usize,
+        (n, scope): (usize, &Scope),
         keys: &[Vec<String>],
         columns: &[(&Column, &Anonymized)],
         tx: &mut Transaction,
@@ -66,11 +67,17 @@ impl Walk<'_> {
         let mut writer = self.on.writer();
         writer.push("select ").texts(&planned.key).push(", ");
         writer.texts(columns.iter().map(|(column, _)| *column));
-        writer
-            .push(" from ")
-            .table(&planned.table)
-            .push(" where ")
-            .key_in(&planned.key, keys);
+        for (column, to) in columns {
+            if let Some(text) = compared(column, to) {
+                writer.push(", ").is_same(column, text);
+            }
+        }
+        writer.push(" from ").table(&planned.table).push(" where ");
+        writer.key_in(&planned.key, keys).push(" and ");
+        // Meanwhile a row may have become somebody else's.
+        if !self.condition(n, scope, Age::Old, &mut writer) {
+            return Ok(Vec::new());
+        }
         if self.mode == Mode::Work && self.on.dialect != SqlDialect::Sqlite {
             writer.push(" for update");
         }
@@ -87,7 +94,19 @@ impl Walk<'_> {
                 })
             });
             let values: Row = values.collect::<Result<_, _>>()?;
-            if values != row {
+            let mut answers = row.iter().skip(columns.len());
+            let is_so = columns
+                .iter()
+                .zip(&values)
+                .zip(&row)
+                .all(|(((column, to), new), old)| {
+                    let is_same = compared(column, to).is_some()
+                        && answers
+                            .next()
+                            .is_some_and(|answer| answer.as_deref() == Some("1"));
+                    is_same || new == old
+                });
+            if !is_so {
                 changes.push((key, values));
             }
         }
@@ -114,8 +133,15 @@ impl Walk<'_> {
         }
         writer.push(" where ").key_in(&planned.key, keys);
         let statement = self.note(writer.done());
-        tx.change(&planned.name, statement).await?;
-        Ok(())
+        let changed = tx.change(&planned.name, statement).await?;
+        if changed == keys.len() as u64 {
+            return Ok(());
+        }
+        Err(Broken::NotSo(format!(
+            "{} rows of {} are found, and the database says that it changes {changed}: nothing of them was changed",
+            keys.len(),
+            planned.name
+        )))
     }
 
     /// Whether each of the changed rows looks like enough others: otherwise it still tells who it was.
@@ -169,6 +195,14 @@ impl Walk<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// What a value is compared with by the database: `0` is `0.00` there, and a day is a time.
+fn compared<'t>(column: &Column, to: &'t Anonymized) -> Option<&'t str> {
+    match to {
+        Anonymized::Replace(text) if !matches!(column.kind, Kind::Text | Kind::Other) => Some(text),
+        _ => None,
     }
 }
 

@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 
 use super::{
-    catalogue::{Catalogue, OnDelete, Shape},
+    catalogue::{Catalogue, OnDelete, Place, Shape},
     plan::Plan,
 };
 use crate::config::{Sql, SqlAction};
 
 /// What is not declared and looks as if it had to be.
 pub(super) fn look_around(plan: &mut Plan, sql: &Sql, catalogue: &Catalogue) {
-    let declared: BTreeSet<(String, String)> = plan.tables.iter().map(|table| table.table.place()).collect();
+    let declared: BTreeSet<Place> = plan.tables.iter().map(|table| table.table.place()).collect();
     let personal: BTreeSet<&str> = sql
         .tables
         .iter()
@@ -30,6 +30,7 @@ pub(super) fn look_around(plan: &mut Plan, sql: &Sql, catalogue: &Catalogue) {
             ));
         }
     }
+    check_heirs(plan, catalogue, &declared);
     for reference in &catalogue.references {
         if declared.contains(&reference.child) {
             continue;
@@ -56,6 +57,18 @@ pub(super) fn look_around(plan: &mut Plan, sql: &Sql, catalogue: &Catalogue) {
             OnDelete::Clear => plan.warnings.push(format!(
                 "the table {child} is not declared: its rows stay when those of {parent} go, and only lose the reference"
             )),
+        }
+    }
+}
+
+/// Rows of tables that inherit from a declared one are seen as its own by everybody but the agent, which takes each table for itself.
+fn check_heirs(plan: &mut Plan, catalogue: &Catalogue, declared: &BTreeSet<Place>) {
+    for (heir, of) in &catalogue.heirs {
+        if declared.contains(of) && !declared.contains(heir) {
+            plan.errors.push(format!(
+                "the table {} is not declared and inherits from {}: declare it as well, since each is searched for itself",
+                heir.1, of.1
+            ));
         }
     }
 }

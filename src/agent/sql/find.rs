@@ -3,21 +3,19 @@
 use super::{
     catalogue::{Column, Kind},
     database::Row,
-    walk::{Broken, Mode, Scope, Walk},
+    walk::{Age, Broken, Mode, Part, Scope, Walk},
     writer::{Writer, usable},
 };
-use crate::{
-    agent::task::Task,
-    config::{SqlAction, SqlDialect},
-};
+use crate::{agent::task::Task, config::SqlDialect};
 
 impl<'a> Walk<'a> {
-    /// The next rows: their keys, their owners, and what their children refer to. `None`: nothing can be theirs.
+    /// Some rows: their keys, their owners, and what others refer to them by. `None`: nothing can be theirs.
     pub(super) async fn select(
         &mut self,
         n: usize,
         scope: &Scope,
-        after: Option<&[String]>,
+        age: Age,
+        part: Part<'_>,
     ) -> Result<Option<Vec<Row>>, Broken> {
         let planned = self.planned(n);
         let mut writer = self.on.writer();
@@ -32,24 +30,25 @@ impl<'a> Walk<'a> {
             writer.texts(&planned.key).push(", ");
         }
         writer.texts(self.owner_columns(n, scope));
-        for child in &planned.children {
-            if let Some((_, parent)) = &self.planned(*child).through {
-                writer.push(", ").as_text(parent);
-            }
+        for link in &planned.links {
+            writer.push(", ").as_text(&link.parent);
         }
-        writer.push(" from ").table(&planned.table).push(" where (");
-        if !self.condition(n, scope, &mut writer) {
+        writer.push(" from ").table(&planned.table).push(" where ");
+        if !self.condition(n, scope, age, &mut writer) {
             return Ok(None);
         }
-        writer.push(")");
-        if let Some(after) = after {
-            writer.push(" and ").key_after(&planned.key, after);
-        }
-        let is_ordered = self.mode != Mode::Work || planned.action != SqlAction::Delete || after.is_some();
-        if is_ordered && is_keyed {
+        if let (Part::After(after), true) = (part, is_keyed) {
+            if let Some(after) = after {
+                writer.push(" and ").key_after(&planned.key, after);
+            }
             writer.push(" order by ");
             for (place, column) in planned.key.iter().enumerate() {
-                writer.push(if place > 0 { ", " } else { "" }).name(&column.name);
+                // Without the table it would be the text that is selected, by which 10 comes before 9.
+                writer
+                    .push(if place > 0 { ", " } else { "" })
+                    .name(&planned.table.name)
+                    .push(".")
+                    .name(&column.name);
             }
         }
         if is_keyed {
@@ -68,7 +67,7 @@ impl<'a> Walk<'a> {
     }
 
     /// What finds the rows. `false`: there can be none.
-    pub(super) fn condition(&self, n: usize, scope: &Scope, writer: &mut Writer) -> bool {
+    pub(super) fn condition(&self, n: usize, scope: &Scope, age: Age, writer: &mut Writer) -> bool {
         let planned = self.planned(n);
         let mut parts = 0;
         writer.push("(");
@@ -95,15 +94,17 @@ impl<'a> Walk<'a> {
             }
             Scope::Through(values) => {
                 if let Some((column, _)) = &planned.through {
-                    let mut values: Vec<String> = values.keys().cloned().collect();
-                    values.sort_unstable();
-                    writer.exactly_one_of(column, &values, false);
-                    parts += 1;
+                    let values: Vec<&str> = values.keys().map(String::as_str).collect();
+                    let values = usable(column, self.on.dialect, &values);
+                    if !values.is_empty() {
+                        writer.exactly_one_of(column, &values, false);
+                        parts += 1;
+                    }
                 }
             }
         }
         writer.push(")");
-        if let (Some(column), Some(task)) = (&planned.collected_at, self.tasks.first()) {
+        if let (Age::Old, Some(column), Some(task)) = (age, &planned.collected_at, self.tasks.first()) {
             writer.collected_before(column, &time_of(self.on.dialect, task));
         }
         parts > 0
@@ -124,7 +125,7 @@ impl<'a> Walk<'a> {
                 let mut owners: Vec<usize> = Vec::new();
                 for ((column, kind), value) in planned.columns.iter().zip(row) {
                     let Some(value) = value else { continue };
-                    let folds = kind.as_str() == "email" || column.is_lax || column.kind == Kind::Uuid;
+                    let folds = kind.as_str() == "email" || column.kind == Kind::Uuid;
                     let theirs = self.people.get(&value.to_lowercase());
                     for (task, of_kind, exact) in theirs.into_iter().flatten() {
                         if *of_kind == kind && (folds || exact == value) && !owners.contains(task) {
@@ -135,6 +136,65 @@ impl<'a> Walk<'a> {
                 owners
             }
         }
+    }
+}
+
+impl Walk<'_> {
+    /// Whether there is still something.
+    pub(super) async fn is_left(&mut self, n: usize, scope: &Scope) -> Result<bool, Broken> {
+        let planned = self.planned(n);
+        let mut writer = self.on.writer();
+        writer
+            .push("select '1' from ")
+            .table(&planned.table)
+            .push(" where ");
+        if !self.condition(n, scope, Age::Old, &mut writer) {
+            return Ok(false);
+        }
+        writer.push(" limit 1");
+        let rows = self.on.pool.read(&planned.name, writer.done()).await?;
+        Ok(!rows.is_empty())
+    }
+
+    /// SQLite has anything in any column. What is no time as it reads times would be older than nothing, and stay for ever.
+    pub(super) async fn check_times(&mut self, n: usize, scope: &Scope) -> Result<(), Broken> {
+        let planned = self.planned(n);
+        let (SqlDialect::Sqlite, Some(time)) = (self.on.dialect, &planned.collected_at) else {
+            return Ok(());
+        };
+        let mut writer = self.on.writer();
+        writer
+            .push("select '1' from ")
+            .table(&planned.table)
+            .push(" where ");
+        if !self.condition(n, scope, Age::Any, &mut writer) {
+            return Ok(());
+        }
+        writer
+            .push(" and ")
+            .name(&time.name)
+            .push(" is not null and (typeof(");
+        writer.name(&time.name).push(") <> 'text' or julianday(");
+        writer.name(&time.name).push(") is null) limit 1");
+        let rows = self.on.pool.read(&planned.name, writer.done()).await?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        Err(Broken::NotSo(format!(
+            "{}.{} has something that is no time as SQLite reads it, such as 2026-11-21T10:00:00Z: nobody knows whether the row may stay",
+            planned.name, time.name
+        )))
+    }
+
+    /// A row that nobody of those who are asked for owns must not go.
+    pub(super) fn check_owners(&self, n: usize, scope: &Scope, rows: &[Row]) -> Result<(), Broken> {
+        if rows.iter().any(|row| self.owners(n, scope, row).is_empty()) {
+            return Err(Broken::NotSo(format!(
+                "a row of {} is found by a value that is not the same as the one that was asked for",
+                self.planned(n).name
+            )));
+        }
+        Ok(())
     }
 }
 

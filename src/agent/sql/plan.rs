@@ -27,6 +27,20 @@ pub(super) struct Planned {
     pub(super) key: Vec<Column>,
     /// The tables through it, in the order in which they are done.
     pub(super) children: Vec<usize>,
+    /// What refers to its rows: first the tables through it, in their order.
+    pub(super) links: Vec<Link>,
+}
+
+/// Rows of a declared table that refer to rows of another one.
+#[derive(Debug, Clone)]
+pub(super) struct Link {
+    /// The table whose rows refer.
+    pub(super) table: usize,
+    pub(super) column: Column,
+    /// The column whose value they have.
+    pub(super) parent: Column,
+    /// Whether they are found through it.
+    pub(super) is_way: bool,
 }
 
 /// The declared tables, and where to begin.
@@ -66,6 +80,11 @@ impl Plan {
             return None;
         }
         let before = self.errors.len();
+        if table.is_filtered {
+            self.errors.push(format!(
+                "{name} has row-level security, which hides rows from this user: what it does not show would be taken for gone"
+            ));
+        }
         let mut columns = Vec::new();
         for (column, kind) in &declared.columns {
             if let Some(column) = self.column(name, table, column) {
@@ -76,9 +95,16 @@ impl Plan {
         let through = self.through(declared, table, catalogue);
         let collected_at = declared.collected_at.as_ref().and_then(|column| {
             let column = self.column(name, table, column)?;
-            if column.kind != Kind::Date && sql.dialect != SqlDialect::Sqlite {
-                self.errors
-                    .push(format!("{name}.{}: expected a date or a time", column.name));
+            // SQLite has times as text, in columns of any type. A number may be seconds, milliseconds or a day.
+            let is_time = match sql.dialect {
+                SqlDialect::Sqlite => !matches!(column.kind, Kind::Int(..)),
+                SqlDialect::Postgres | SqlDialect::MySql => column.kind == Kind::Date,
+            };
+            if !is_time {
+                self.errors.push(format!(
+                    "{name}.{} is of type {}: expected a date or a time",
+                    column.name, column.type_name
+                ));
             }
             Some(column)
         });
@@ -96,6 +122,7 @@ impl Plan {
             action: declared.action.clone(),
             key,
             children: Vec::new(),
+            links: Vec::new(),
         })
     }
 
@@ -110,7 +137,12 @@ impl Plan {
         let column = self.column(name, table, &through.column)?;
         let parent = catalogue.find(&through.parent)?;
         let parent_column = self.column(&through.parent, parent, &through.parent_column)?;
-        if !column.indexed {
+        if !is_joinable(&column, &parent_column) {
+            self.errors.push(format!(
+                "{name}.{} is of type {}, and {}.{} of type {}: expected two of the same kind: whole numbers, texts or UUIDs",
+                column.name, column.type_name, through.parent, parent_column.name, parent_column.type_name
+            ));
+        } else if !column.indexed {
             self.warnings.push(format!(
                 "{name}.{} has no index: every look reads the whole table",
                 column.name
@@ -138,7 +170,16 @@ impl Plan {
                 "{name} has no primary key, and its rows cannot be told apart without"
             ));
         }
-        key
+        let Some(inexact) = key.iter().find(|column| column.kind == Kind::Other) else {
+            return key;
+        };
+        if needs_key {
+            self.errors.push(format!(
+                "{name}.{} of its primary key is of type {}, whose text does not lead back to it: its rows cannot be told apart",
+                inexact.name, inexact.type_name
+            ));
+        }
+        Vec::new()
     }
 
     fn column(&mut self, name: &str, table: &Table, column: &str) -> Option<Column> {
@@ -151,7 +192,7 @@ impl Plan {
     }
 
     fn check_match(&mut self, name: &str, column: &Column) {
-        if matches!(column.kind, Kind::Date | Kind::Other) {
+        if matches!(column.kind, Kind::Date | Kind::Exact | Kind::Other) {
             self.errors.push(format!(
                 "{name}.{} is of type {}: expected text, a whole number or a UUID, which identifiers are compared with",
                 column.name, column.type_name
@@ -285,9 +326,12 @@ fn sorted(members: &[usize], edges: &BTreeSet<(usize, usize)>) -> Result<Vec<usi
 }
 
 fn key_of(dialect: SqlDialect, table: &Table) -> Vec<Column> {
-    if dialect == SqlDialect::Sqlite && table.shape == Shape::Table {
+    // A column may have the name of what it hides then.
+    let is_free = |name: &&str| !table.columns.iter().any(|c| c.name.eq_ignore_ascii_case(name));
+    let row_id = ["rowid", "_rowid_", "oid"].into_iter().find(is_free);
+    if let (SqlDialect::Sqlite, Shape::Table, Some(name)) = (dialect, table.shape, row_id) {
         return vec![Column {
-            name: "rowid".to_owned(),
+            name: name.to_owned(),
             type_name: "integer".to_owned(),
             kind: Kind::Int(i64::MIN.into(), i64::MAX.into()),
             nullable: false,
@@ -298,6 +342,15 @@ fn key_of(dialect: SqlDialect, table: &Table) -> Vec<Column> {
     }
     let columns = table.key.iter();
     columns.filter_map(|name| table.column(name).cloned()).collect()
+}
+
+/// Whether the text of one finds the other.
+fn is_joinable(column: &Column, parent: &Column) -> bool {
+    match (column.kind, parent.kind) {
+        (Kind::Int(..), Kind::Int(..)) | (Kind::Uuid, Kind::Uuid) | (Kind::Text, Kind::Text) => true,
+        (Kind::Exact, Kind::Exact) => column.type_name == parent.type_name,
+        _ => false,
+    }
 }
 
 /// Its own, or that of the next ancestor that has one.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::{
     Database,
     database::Value,
-    walk::{Broken, Mode, Scope, Walk},
+    walk::{Age, Broken, Mode, Scope, Walk},
 };
 use crate::{
     agent::{task::Task, turn::Turn},
@@ -68,7 +68,7 @@ impl Database {
             writer.push(" from the rows above)");
             return writer.done().text;
         }
-        if !walk.condition(n, &Scope::People, &mut writer) {
+        if !walk.condition(n, &Scope::People, Age::Old, &mut writer) {
             return format!(
                 "-- nothing of {} can belong to the task's identifiers",
                 planned.name

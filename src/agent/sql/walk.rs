@@ -11,7 +11,6 @@ use std::{
 
 use super::{
     Database,
-    catalogue::Shape,
     database::{Row, SqlError, Statement},
     plan::Planned,
 };
@@ -20,9 +19,12 @@ use crate::{
         task::Task,
         turn::{Ended, Turn},
     },
-    config::{SqlAction, SqlDialect},
+    config::SqlAction,
     domain::ids::IdentityType,
 };
+
+/// Rows are looked for so often until there is nothing more to do for them: each time others have written meanwhile.
+pub(super) const PASSES: usize = 8;
 
 /// What is done to what is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +44,8 @@ pub(super) struct Counts {
     pub(super) changed: BTreeMap<usize, u64>,
     /// Whether a row was found, by table.
     pub(super) found: BTreeSet<usize>,
+    /// The tables of rows that stay because rows that stay refer to them.
+    pub(super) kept: BTreeSet<usize>,
 }
 
 /// Why a walk ends before its end.
@@ -67,6 +71,8 @@ pub(super) struct Walk<'a> {
     pub(super) mode: Mode,
     pub(super) counts: Vec<Counts>,
     pub(super) statements: BTreeSet<String>,
+    /// How many rows were changed so far.
+    done: u64,
     /// Whose identifiers they are, in lower case.
     pub(super) people: HashMap<String, Vec<(usize, &'a IdentityType, &'a str)>>,
 }
@@ -77,6 +83,45 @@ pub(super) enum Scope {
     People,
     /// By the rows of the parent, each of which belongs to tasks.
     Through(HashMap<String, Vec<usize>>),
+}
+
+/// Which of the rows of a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Age {
+    /// Those that the tasks concern, where the table says when they were collected.
+    Old,
+    /// All.
+    Any,
+}
+
+/// Which part of the rows.
+pub(super) enum Part<'k> {
+    /// Any.
+    Some,
+    /// In the order of their keys: those that come after this one, or the first.
+    After(Option<&'k [String]>),
+}
+
+/// What a look at rows is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Seeing {
+    /// For what is found through them and says itself how old it is.
+    Dated,
+    /// For what is found through them.
+    Others,
+    /// For that, and for themselves.
+    Both,
+}
+
+/// Which of the tables through a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Children {
+    /// All.
+    All,
+    /// Those that say themselves how old their rows are.
+    Dated,
+    /// Those that do not.
+    Undated,
 }
 
 type Walking<'a> = Pin<Box<dyn Future<Output = Result<(), Broken>> + Send + 'a>>;
@@ -98,6 +143,7 @@ impl<'a> Walk<'a> {
             mode,
             counts: vec![Counts::default(); tasks.len()],
             statements: BTreeSet::new(),
+            done: 0,
             people,
         }
     }
@@ -114,7 +160,7 @@ impl<'a> Walk<'a> {
     }
 
     /// The tasks of a walk concern the same categories.
-    fn concerns(&self, planned: &Planned) -> bool {
+    pub(super) fn concerns(&self, planned: &Planned) -> bool {
         self.tasks
             .first()
             .is_some_and(|task| task.concerns(planned.category.as_ref()))
@@ -131,167 +177,68 @@ impl<'a> Walk<'a> {
                 return Ok(());
             }
             let planned = self.planned(n);
-            let is_deleted = self.mode == Mode::Work && planned.action == SqlAction::Delete;
-            if is_deleted && self.concerns(planned) {
-                if planned.children.is_empty() {
-                    self.delete_leaves(n, scope).await
-                } else {
-                    self.delete_families(n, scope).await
-                }
-            } else {
-                self.scan(n, scope).await
+            let is_theirs = self.concerns(planned);
+            // What is found through a row may be older than the row, and has to go where the row itself stays.
+            if self.has_dated(planned) {
+                self.again(n, scope, Seeing::Dated).await?;
             }
+            if !is_theirs {
+                return self.again(n, scope, Seeing::Others).await;
+            }
+            self.check_times(n, scope).await?;
+            if self.mode == Mode::Work && planned.action == SqlAction::Delete {
+                return self.delete(n, scope).await;
+            }
+            self.again(n, scope, Seeing::Both).await
         })
     }
 
-    /// Rows that nothing else is found through.
-    async fn delete_leaves(&mut self, n: usize, scope: &Scope) -> Result<(), Broken> {
-        let planned = self.planned(n);
-        loop {
-            self.check_turn()?;
-            let mut writer = self.on.writer();
-            let rows = if self.on.dialect == SqlDialect::MySql || planned.table.shape != Shape::Table {
-                writer
-                    .push("select ")
-                    .texts(&planned.key)
-                    .push(", ")
-                    .texts(self.owner_columns(n, scope));
-                writer.push(" from ").table(&planned.table).push(" where ");
-                if !self.condition(n, scope, &mut writer) {
-                    return Ok(());
-                }
-                writer.push(&format!(" limit {} for update", self.on.chunk));
-                self.delete_by_key(n, writer.done()).await?
-            } else {
-                let place = if self.on.dialect == SqlDialect::Postgres {
-                    "ctid"
-                } else {
-                    "rowid"
-                };
-                writer.push("delete from ").table(&planned.table);
-                writer.push(if place == "ctid" {
-                    " where ctid = any(array(select ctid from "
-                } else {
-                    " where rowid in (select rowid from "
-                });
-                writer.table(&planned.table).push(" where ");
-                if !self.condition(n, scope, &mut writer) {
-                    return Ok(());
-                }
-                writer.push(&format!(" limit {}", self.on.chunk));
-                writer.push(if place == "ctid" {
-                    ")) returning "
-                } else {
-                    ") returning "
-                });
-                writer.texts(self.owner_columns(n, scope));
-                let statement = self.note(writer.done());
-                let mut tx = self.on.pool.begin().await?;
-                let rows = tx.read(&planned.name, statement).await?;
-                tx.commit(&planned.name).await?;
-                rows
-            };
-            for row in &rows {
-                self.count(n, scope, row, true);
-            }
-            if rows.len() < self.on.chunk {
-                return Ok(());
-            }
-            self.rest().await;
-        }
+    /// Whether it says itself how old its rows are, and so does something that is found through them. What does not say it is as old as
+    /// what it is found through.
+    fn has_dated(&self, planned: &Planned) -> bool {
+        let mut children = planned.children.iter();
+        planned.collected_at.is_some() && children.any(|child| self.planned(*child).collected_at.is_some())
     }
 
-    /// Deletes by key what a statement selects; gives the owners of the rows.
-    async fn delete_by_key(&mut self, n: usize, select: Statement) -> Result<Vec<Row>, Broken> {
-        let planned = self.planned(n);
-        let mut tx = self.on.pool.begin().await?;
-        let mut rows = tx.read(&planned.name, select).await?;
-        let keys = keys_of(planned, &mut rows);
-        if !keys.is_empty() {
-            let mut writer = self.on.writer();
-            writer
-                .push("delete from ")
-                .table(&planned.table)
-                .push(" where ")
-                .key_in(&planned.key, &keys);
-            let statement = self.note(writer.done());
-            tx.change(&planned.name, statement).await?;
+    /// Goes through rows that stay, or stay in another form, until there is nothing more to do for them.
+    async fn again(&mut self, n: usize, scope: &Scope, seeing: Seeing) -> Result<(), Broken> {
+        for _ in 0..PASSES {
+            let before = self.done;
+            self.scan(n, scope, seeing).await?;
+            if self.mode != Mode::Work || self.done == before {
+                return Ok(());
+            }
         }
-        tx.commit(&planned.name).await?;
-        Ok(rows)
+        Err(Broken::NotSo(format!(
+            "rows of {} come anew, or are not changed, however often they are looked for",
+            self.planned(n).name
+        )))
     }
 
-    /// Rows that others are found through: the others go first.
-    async fn delete_families(&mut self, n: usize, scope: &Scope) -> Result<(), Broken> {
+    /// Sees each row once, in the order of their keys.
+    async fn scan(&mut self, n: usize, scope: &Scope, seeing: Seeing) -> Result<(), Broken> {
         let planned = self.planned(n);
-        loop {
-            self.check_turn()?;
-            let Some(mut rows) = self.select(n, scope, None).await? else {
-                return Ok(());
-            };
-            let count = rows.len();
-            let keys = keys_of(planned, &mut rows);
-            if keys.is_empty() {
-                return Ok(());
-            }
-            self.children(n, scope, &rows).await?;
-            let mut writer = self.on.writer();
-            writer
-                .push("delete from ")
-                .table(&planned.table)
-                .push(" where ")
-                .key_in(&planned.key, &keys)
-                .push(" and (");
-            self.condition(n, scope, &mut writer);
-            writer.push(")");
-            let statement = self.note(writer.done());
-            let mut tx = self.on.pool.begin().await?;
-            let deleted = tx.change(&planned.name, statement).await?;
-            tx.commit(&planned.name).await?;
-            for row in &rows {
-                self.count(n, scope, row, true);
-            }
-            if deleted == 0 {
-                return Err(Broken::NotSo(format!(
-                    "rows of {} are found and not deleted",
-                    planned.name
-                )));
-            }
-            if count < self.on.chunk {
-                return Ok(());
-            }
-            self.rest().await;
-        }
-    }
-
-    /// Rows that stay, or stay in another form: each is seen once, in the order of their keys.
-    async fn scan(&mut self, n: usize, scope: &Scope) -> Result<(), Broken> {
-        let planned = self.planned(n);
-        let concerns = self.concerns(planned);
+        let age = match seeing {
+            Seeing::Dated => Age::Any,
+            Seeing::Others | Seeing::Both => Age::Old,
+        };
+        let children = match seeing {
+            Seeing::Dated => Children::Dated,
+            _ if self.has_dated(planned) => Children::Undated,
+            _ => Children::All,
+        };
         let mut after: Option<Vec<String>> = None;
         loop {
             self.check_turn()?;
-            let Some(mut rows) = self.select(n, scope, after.as_deref()).await? else {
+            let part = Part::After(after.as_deref());
+            let Some(mut rows) = self.select(n, scope, age, part).await? else {
                 return Ok(());
             };
             let count = rows.len();
             let keys = keys_of(planned, &mut rows);
-            self.children(n, scope, &rows).await?;
-            if concerns {
-                match &planned.action {
-                    SqlAction::Delete => {
-                        for row in &rows {
-                            self.count(n, scope, row, true);
-                        }
-                    }
-                    SqlAction::Anonymize { .. } if keys.is_empty() => {}
-                    SqlAction::Anonymize { .. } => {
-                        let changes = self.anonymize(n, &keys).await?;
-                        for (row, key) in rows.iter().zip(&keys) {
-                            self.count(n, scope, row, changes.contains(key));
-                        }
-                    }
-                }
+            self.children(n, scope, &rows, children).await?;
+            if seeing == Seeing::Both {
+                self.see(n, scope, &rows, &keys).await?;
             }
             let is_enough = self.mode == Mode::Look
                 && self
@@ -306,10 +253,51 @@ impl<'a> Walk<'a> {
         }
     }
 
-    async fn children(&mut self, n: usize, scope: &Scope, rows: &[Row]) -> Result<(), Broken> {
+    /// Does to rows what is done to them where they are not deleted.
+    async fn see(
+        &mut self,
+        n: usize,
+        scope: &Scope,
+        rows: &[Row],
+        keys: &[Vec<String>],
+    ) -> Result<(), Broken> {
+        match &self.planned(n).action {
+            SqlAction::Delete => {
+                for row in rows {
+                    self.count(n, scope, row, true);
+                }
+            }
+            SqlAction::Anonymize { .. } if keys.is_empty() => {}
+            SqlAction::Anonymize { .. } => {
+                let changes = self.anonymize(n, scope, keys).await?;
+                for (row, key) in rows.iter().zip(keys) {
+                    self.count(n, scope, row, changes.contains(key));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What is found through these rows.
+    pub(super) async fn children(
+        &mut self,
+        n: usize,
+        scope: &Scope,
+        rows: &[Row],
+        which: Children,
+    ) -> Result<(), Broken> {
         let planned = self.planned(n);
         let owners = self.owner_columns(n, scope).len();
-        for (place, child) in planned.children.iter().enumerate() {
+        for (place, link) in planned.links.iter().enumerate() {
+            let is_dated = self.planned(link.table).collected_at.is_some();
+            let is_meant = match which {
+                Children::All => true,
+                Children::Dated => is_dated,
+                Children::Undated => !is_dated,
+            };
+            if !link.is_way || !is_meant {
+                continue;
+            }
             let mut values: HashMap<String, Vec<usize>> = HashMap::new();
             for row in rows {
                 if let Some(value) = row.get(owners + place).cloned().flatten() {
@@ -321,13 +309,14 @@ impl<'a> Walk<'a> {
                 }
             }
             if !values.is_empty() {
-                self.table(*child, &Scope::Through(values)).await?;
+                self.table(link.table, &Scope::Through(values)).await?;
             }
         }
         Ok(())
     }
 
-    fn count(&mut self, n: usize, scope: &Scope, row: &Row, is_changed: bool) {
+    pub(super) fn count(&mut self, n: usize, scope: &Scope, row: &Row, is_changed: bool) {
+        self.done += u64::from(is_changed);
         for owner in self.owners(n, scope, row) {
             let counts = &mut self.counts[owner];
             counts.found.insert(n);
@@ -344,21 +333,21 @@ impl<'a> Walk<'a> {
         statement
     }
 
-    fn check_turn(&self) -> Result<(), Broken> {
+    pub(super) fn check_turn(&self) -> Result<(), Broken> {
         self.turn
             .ended()
             .map_or(Ok(()), |ended| Err(Broken::Ended(ended)))
     }
 
-    async fn rest(&self) {
+    pub(super) async fn rest(&self) {
         if !self.on.pause.is_zero() && self.mode == Mode::Work {
-            tokio::time::sleep(self.on.pause).await;
+            self.turn.rest(self.on.pause).await;
         }
     }
 }
 
 /// Takes the keys off the rows.
-fn keys_of(planned: &Planned, rows: &mut [Row]) -> Vec<Vec<String>> {
+pub(super) fn keys_of(planned: &Planned, rows: &mut [Row]) -> Vec<Vec<String>> {
     let width = planned.key.len();
     if width == 0 {
         return Vec::new();

@@ -53,7 +53,11 @@ impl Writer {
         self
     }
 
+    /// A table, without those that inherit from it.
     pub(super) fn table(&mut self, table: &Table) -> &mut Self {
+        if table.has_heirs {
+            self.push("only ");
+        }
         if !table.schema.is_empty() {
             self.name(&table.schema).push(".");
         }
@@ -107,6 +111,12 @@ impl Writer {
         }
     }
 
+    /// Whether a column has a value, as it compares them: `1` or `0`.
+    pub(super) fn is_same(&mut self, column: &Column, value: &str) -> &mut Self {
+        self.push("case when ").name(&column.name).push(" = ");
+        self.bind_as(column, Some(value)).push(" then '1' else '0' end")
+    }
+
     /// That a column has one of these values, as it compares them.
     pub(super) fn one_of(&mut self, column: &Column, values: &[String]) -> &mut Self {
         if self.dialect == SqlDialect::Postgres {
@@ -134,10 +144,23 @@ impl Writer {
         if column.kind != Kind::Text || !column.is_lax {
             return self;
         }
-        let folded: Vec<String> = values.iter().map(|value| value.to_lowercase()).collect();
-        let values = if folds { &folded } else { values };
-        self.push(" and ");
-        let (before, after) = if folds { ("lower(", ")") } else { ("", "") };
+        if !folds {
+            return self.push(" and ").same_bytes(column, values, ("", ""));
+        }
+        // Databases differ in what they take for the lower case of a letter: what is the same as it stands is the same in any case.
+        let folded: Vec<String> = match self.dialect {
+            SqlDialect::Sqlite => values.iter().map(|value| value.to_ascii_lowercase()).collect(),
+            SqlDialect::Postgres | SqlDialect::MySql => {
+                values.iter().map(|value| value.to_lowercase()).collect()
+            }
+        };
+        self.push(" and (").same_bytes(column, values, ("", ""));
+        self.push(" or ").same_bytes(column, &folded, ("lower(", ")"));
+        self.push(")")
+    }
+
+    /// That a column, or what is made of it, has one of these values, byte for byte.
+    fn same_bytes(&mut self, column: &Column, values: &[String], (before, after): (&str, &str)) -> &mut Self {
         match self.dialect {
             SqlDialect::Postgres => {
                 self.push(before).name(&column.name).push("::text");

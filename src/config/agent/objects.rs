@@ -19,6 +19,8 @@ pub struct Objects {
     pub prefixes: Vec<Template>,
     /// The legal basis that is given for objects that are locked.
     pub basis: Label,
+    /// The category of its data. Without one, tasks that are limited to categories are not carried out.
+    pub category: Option<Label>,
 }
 
 /// Where objects are.
@@ -56,6 +58,7 @@ pub(super) fn read(section: &Section<'_>) -> Option<Objects> {
         at: at?,
         prefixes: prefixes?,
         basis: basis?,
+        category: section.get("category").and_then(|e| e.checked(Label::new)),
     })
 }
 

@@ -24,6 +24,8 @@ pub struct KafkaTopics {
     pub expiring: Vec<String>,
     /// The legal basis that is given for what goes by age only.
     pub basis: Label,
+    /// The category of its data. Without one, tasks that are limited to categories are not carried out.
+    pub category: Option<Label>,
 }
 
 /// A topic of which each key keeps its last record only.
@@ -65,6 +67,7 @@ pub(super) fn read(section: &Section<'_>) -> Option<KafkaTopics> {
         compacted,
         expiring,
         basis: basis?,
+        category: section.get("category").and_then(|e| e.checked(Label::new)),
     })
 }
 

@@ -74,6 +74,22 @@ async fn ack_of_the_program_is_the_answer() {
 }
 
 #[tokio::test]
+async fn identifiers_that_it_brings_are_in_the_ack() {
+    let one = erase();
+    let text = good("erased").replace(
+        "\"outcome\"",
+        "\"identities\":[{\"type\":\"crm_id\",\"value\":\"77\"}],\"outcome\"",
+    );
+    let answer = Script::new(&text).answer(&one).await;
+    let ack: serde_json::Value = serde_json::from_slice(&answer.ack(&one).unwrap()).unwrap();
+    assert_eq!(
+        ack["identities"],
+        serde_json::json!([{ "type": "crm_id", "value": "77" }])
+    );
+    assert!(!format!("{answer:?}").contains("77"));
+}
+
+#[tokio::test]
 async fn whatever_is_no_ack_of_the_task_is_a_failure() {
     let other = good("erased").replace("$(field task_id)", "01930000-0000-7000-8000-000000000001");
     let absent = good("absent");

@@ -22,7 +22,7 @@ pub enum Kind {
 pub struct Shop {
     pub kind: Kind,
     pub url: String,
-    _folder: tempfile::TempDir,
+    pub folder: tempfile::TempDir,
 }
 
 /// Makes a test of each case on each kind of database.
@@ -63,11 +63,7 @@ impl Shop {
             }
             Kind::Sqlite => format!("sqlite:{}?mode=rwc", folder.path().join("shop.db").display()),
         };
-        Self {
-            kind,
-            url,
-            _folder: folder,
-        }
+        Self { kind, url, folder }
     }
 
     /// Runs statements.

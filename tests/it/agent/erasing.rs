@@ -31,7 +31,7 @@ on_all_databases!(
     key_of_a_backup_is_not_destroyed_by_deleting_rows,
 );
 
-const SCHEMA: &str = "
+pub const SCHEMA: &str = "
 create table users (id bigint primary key, email varchar(200), customer_id varchar(2000), name varchar(100), born date, zip varchar(20), age int);
 create index users_email on users (email);
 create table orders (id bigint primary key, user_id bigint not null, total int, created_at timestamp null,
@@ -41,7 +41,7 @@ create table order_items (id bigint primary key, order_id bigint not null, forei
 create index order_items_order on order_items (order_id);
 ";
 
-const TABLES: &str = r#"
+pub const TABLES: &str = r#"
 [[sql.table]]
 name = "users"
 match = { email = "email" }
@@ -59,7 +59,7 @@ action = "delete"
 "#;
 
 /// So many people, each with two orders of three items.
-async fn filled(shop: &Shop, people: i64) {
+pub async fn filled(shop: &Shop, people: i64) {
     shop.run(SCHEMA).await;
     let (mut users, mut orders, mut items) = (Vec::new(), Vec::new(), Vec::new());
     for n in 1..=people {
@@ -78,7 +78,7 @@ async fn filled(shop: &Shop, people: i64) {
     }
 }
 
-fn tables(of: &[(&str, u64)]) -> BTreeMap<String, u64> {
+pub fn tables(of: &[(&str, u64)]) -> BTreeMap<String, u64> {
     of.iter()
         .map(|(name, rows)| ((*name).to_owned(), *rows))
         .collect()

@@ -17,6 +17,9 @@ on_all_databases!(
     column_without_an_index_is_a_warning,
     columns_that_cannot_be_anonymized_are_errors,
     refused_statement_is_a_failure_without_the_value,
+    key_without_an_exact_text_is_an_error,
+    join_of_different_kinds_is_an_error,
+    anonymized_rows_that_refer_to_deleted_ones_are_an_error,
 );
 
 const PEOPLE: &str =
@@ -165,4 +168,51 @@ async fn refused_statement_is_a_failure_without_the_value(shop: Shop) {
             .await,
         1
     );
+}
+
+async fn key_without_an_exact_text_is_an_error(shop: Shop) {
+    let (kind, rest) = match shop.kind {
+        Kind::Postgres => ("bytea", ""),
+        Kind::MariaDb => ("varbinary(16)", ""),
+        Kind::Sqlite => ("BLOB", "without rowid"),
+    };
+    shop.run(&format!(
+        "create table people (id {kind} primary key, email varchar(100)) {rest}"
+    ))
+    .await;
+    let (errors, _) = shop
+        .findings(&DECLARED.replace("'delete'", "{ anonymize = { email = 'null' } }"))
+        .await;
+    has(
+        &errors,
+        &format!("people.id of its primary key is of type {kind}"),
+    );
+}
+
+async fn join_of_different_kinds_is_an_error(shop: Shop) {
+    shop.run(PEOPLE).await;
+    shop.run("create table notes (id bigint primary key, person varchar(20))")
+        .await;
+    let notes = "[[sql.table]]\nname = 'notes'\nthrough = { parent = 'people', column = 'person', parent_column = 'id' }\naction = 'delete'\n";
+    let (errors, _) = shop.findings(&format!("{DECLARED}{notes}")).await;
+    has(&errors, "expected two of the same kind");
+}
+
+async fn anonymized_rows_that_refer_to_deleted_ones_are_an_error(shop: Shop) {
+    shop.run(PEOPLE).await;
+    shop.run("create table notes (id bigint primary key, person bigint, text varchar(20), foreign key (person) references people (id))")
+        .await;
+    let notes = |columns: &str| {
+        format!(
+            "{DECLARED}[[sql.table]]\nname = 'notes'\nthrough = {{ parent = 'people', column = 'person', parent_column = 'id' }}\n\
+             action = {{ anonymize = {{ {columns} }} }}\n"
+        )
+    };
+    let (errors, _) = shop.findings(&notes("text = 'null'")).await;
+    has(
+        &errors,
+        "rows of notes stay, anonymized, and refer to rows of people",
+    );
+    let (errors, _) = shop.findings(&notes("text = 'null', person = 'null'")).await;
+    assert_eq!(errors, [""; 0]);
 }

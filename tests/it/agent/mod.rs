@@ -7,6 +7,7 @@ mod erasing;
 mod guide;
 mod mistakes;
 mod objects;
+mod proofs;
 mod source;
 mod topics;
 

@@ -2,12 +2,21 @@
 
 use std::{
     process::{Child, Stdio},
+    sync::Arc,
     time::Duration,
 };
 
+use lacuna::{
+    agent::{Answer, sources},
+    clock::{Clock, Stopwatch},
+    config::{AgentSource, HttpSource},
+    domain::ids::ProcessorId,
+    telemetry::agent_metrics::AgentMetrics,
+};
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
-use crate::support::{Deployment, StoreKind, service, wait_for};
+use crate::support::{Deployment, StoreKind, free_port, get, metric, service, wait_for};
 
 const REGISTRY: &str = r#"
 [[processor]]
@@ -162,6 +171,111 @@ fn tasks_over_http_are_erased_and_completed() {
 }
 
 #[test]
+fn agent_shows_its_own_metrics() {
+    let deployment = shop(REGISTRY, 5);
+    let port = free_port();
+    let empty =
+        "[[sql.table]]\nname = \"visits\"\nmatch = { customer_id = \"customer_id\" }\naction = \"delete\"\n";
+    sqlite(
+        &deployment,
+        "create table visits (id integer primary key, customer_id text)",
+    );
+    let metrics = format!("[metrics]\nlisten = \"127.0.0.1:{port}\"\n");
+    over_http(&deployment, &format!("{metrics}{}{empty}", sql()));
+    let _worker = deployment.serve();
+    let _agent = Agent::start(&deployment);
+    submit(&deployment, 1..=3);
+    completed(&deployment, 3);
+    let shows = |series: &str, value: f64| {
+        wait_for(series, Duration::from_secs(30), || {
+            (metric(port, series)? >= value).then_some(())
+        });
+    };
+    shows(
+        "lacuna_agent_tasks_total{outcome=\"erased\",processor=\"shop-db\"}",
+        3.0,
+    );
+    shows(
+        "lacuna_agent_rows_total{processor=\"shop-db\",table=\"orders\"}",
+        3.0,
+    );
+    shows(
+        "lacuna_agent_zero_effect_tasks{processor=\"shop-db\",table=\"visits\"}",
+        3.0,
+    );
+    shows("lacuna_agent_batch_seconds_count{processor=\"shop-db\"}", 1.0);
+    shows(
+        "lacuna_agent_last_claim_timestamp_seconds{processor=\"shop-db\"}",
+        1.0,
+    );
+    assert_eq!(
+        metric(
+            port,
+            "lacuna_agent_zero_effect_tasks{processor=\"shop-db\",table=\"orders\"}"
+        ),
+        Some(0.0)
+    );
+    let (_, text) = get(port, "/metrics").unwrap();
+    assert!(!text.contains("c1"), "{text}");
+    drop(_worker);
+    shows(
+        "lacuna_agent_retries_total{of=\"claim\",processor=\"shop-db\"}",
+        1.0,
+    );
+}
+
+#[tokio::test]
+async fn task_that_cannot_be_read_keeps_no_others() {
+    async fn claim() -> String {
+        let good = super::message("erase", &[("customer_id", "c1")]);
+        format!("{{\"items\":[{{\"task_id\":\"from the future\"}},{good}]}}")
+    }
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let router = axum::Router::new().route("/v1/tasks/claim", axum::routing::post(claim));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let source = AgentSource::Http(HttpSource {
+        url,
+        token: None,
+        ca: None,
+    });
+    let processor = ProcessorId::new("shop-db").unwrap();
+    let metrics = Arc::new(AgentMetrics::new("shop-db").unwrap());
+    let mut source = sources::open(&source, &processor, &Clock::System, &metrics).unwrap();
+    let tasks = source.take(10, &CancellationToken::new()).await.unwrap();
+    assert_eq!(tasks.len(), 1);
+}
+
+#[tokio::test]
+async fn stopping_agent_does_not_wait_for_a_worker_that_is_away() {
+    let source = AgentSource::Http(HttpSource {
+        url: format!("http://127.0.0.1:{}", free_port()),
+        token: None,
+        ca: None,
+    });
+    let processor = ProcessorId::new("shop-db").unwrap();
+    let metrics = Arc::new(AgentMetrics::new("shop-db").unwrap());
+    let mut source = sources::open(&source, &processor, &Clock::System, &metrics).unwrap();
+    let stop = CancellationToken::new();
+    let task = super::task("erase", &[("customer_id", "c1")]);
+    let answers = [(&task, Answer::failed("it is away"))];
+    let began = Stopwatch::start();
+    let (answered, ()) = tokio::join!(source.answer(&answers, &stop), async {
+        while metrics
+            .text()
+            .unwrap()
+            .lines()
+            .all(|line| !line.starts_with("lacuna_agent_retries_total"))
+        {
+            tokio::task::yield_now().await;
+        }
+        stop.cancel();
+    });
+    answered.unwrap();
+    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
+}
+
+#[test]
 fn killed_agent_loses_nothing() {
     let deployment = shop(REGISTRY, 40);
     // Between the claim and the answer.
@@ -248,4 +362,14 @@ fn wrong_processor_or_place_is_said_and_ends_it() {
     );
     let away = deployment.lacuna(&["agent", "--config", "agent.toml", "--check"]);
     assert_eq!(away.status.code(), Some(3));
+}
+
+#[test]
+fn single_run_ends_where_the_worker_is_away() {
+    let deployment = shop(REGISTRY, 1);
+    over_http(&deployment, &sql());
+    let away = deployment.lacuna(&["agent", "--config", "agent.toml", "--once"]);
+    assert_eq!(away.status.code(), Some(3));
+    let said = String::from_utf8_lossy(&away.stderr).into_owned();
+    assert!(said.contains("the worker cannot be reached"), "{said}");
 }

@@ -188,3 +188,67 @@ async fn topic_of_the_wrong_kind_is_a_mistake() {
     .unwrap_err();
     assert!(error.contains("is not compacted"), "{error}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn topic_that_is_not_there_any_more_is_a_failure() {
+    let compacted = topic(&[("cleanup.policy", "compact")]).await;
+    let expiring = topic(&[("cleanup.policy", "delete"), ("retention.ms", "3600000")]).await;
+    let text = format!(
+        "compacted = [{{ topic = '{compacted}', key = 'c-{{customer_id}}' }}]\nexpiring = [{{ topic = '{expiring}' }}]"
+    );
+    let agent = agent(&text, &Clock::System).await.unwrap();
+    let admin: AdminClient<DefaultClientContext> = config().create().unwrap();
+    for gone in [&expiring, &compacted] {
+        admin.delete_topics(&[gone], &AdminOptions::new()).await.unwrap();
+        let looking: BaseConsumer = config().create().unwrap();
+        crate::support::wait_for("the topic is gone", Duration::from_secs(30), || {
+            let known = looking.fetch_metadata(None, Duration::from_secs(20)).unwrap();
+            (!known.topics().iter().any(|topic| topic.name() == gone)).then_some(())
+        });
+        for action in ["erase", "verify"] {
+            let answer = answers(agent.as_ref(), &[of("1", action)]).await.remove(0);
+            assert_eq!(answer.outcome, Outcome::Failed, "{answer:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn turn_that_ends_ends_the_reading_of_a_topic() {
+    let topic = topic(&[("cleanup.policy", "compact")]).await;
+    write(&topic, &[("c-1", Some("a"))]);
+    let agent = agent(
+        &format!("compacted = [{{ topic = '{topic}', key = 'c-{{customer_id}}' }}]"),
+        &Clock::System,
+    )
+    .await
+    .unwrap();
+    let turn = Turn::default();
+    let tasks = [of("1", "erase")];
+    let working = agent.carry_out(&tasks, &turn);
+    // On one thread: whoever blocked it would never be told.
+    let (done, ()) = tokio::join!(working, async { turn.end() });
+    assert_eq!(done[0].outcome, Outcome::Partial, "{done:?}");
+    assert_eq!(last(&topic, "c-1"), Some("a".to_owned()));
+    let done = answers(agent.as_ref(), &tasks).await;
+    assert_eq!(done[0].outcome, Outcome::Erased, "{done:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn task_for_some_categories_buries_no_others() {
+    let topic = topic(&[("cleanup.policy", "compact")]).await;
+    write(&topic, &[("c-1", Some("a"))]);
+    let agent = agent(
+        &format!("compacted = [{{ topic = '{topic}', key = 'c-{{customer_id}}' }}]"),
+        &Clock::System,
+    )
+    .await
+    .unwrap();
+    let mut limited = super::message("erase", &[("customer_id", "1")]);
+    limited["scope"]["categories"] = serde_json::json!(["orders"]);
+    let done = answers(agent.as_ref(), &[super::read(&limited), of("2", "erase")]).await;
+    assert_eq!(
+        (done[0].outcome, done[1].outcome),
+        (Outcome::Unsupported, Outcome::NotFound)
+    );
+    assert_eq!(last(&topic, "c-1"), Some("a".to_owned()));
+}

@@ -2,7 +2,10 @@
 
 use std::{fs, path::Path, process::Command};
 
-use lacuna::telemetry::metrics::{Described, METRICS};
+use lacuna::telemetry::{
+    agent_metrics::AGENT_METRICS,
+    metrics::{Described, METRICS},
+};
 use serde_json::Value;
 
 use crate::{
@@ -134,7 +137,7 @@ pub(super) fn metrics_in(expression: &str) -> Result<Vec<Used<'_>>, String> {
         let base = ["_bucket", "_sum", "_count"]
             .iter()
             .find_map(|ending| name.strip_suffix(ending));
-        let metric = METRICS.iter().find(|metric| {
+        let metric = METRICS.iter().chain(AGENT_METRICS).find(|metric| {
             let is_histogram = metric.kind == "histograms";
             (metric.name == name && !is_histogram) || (is_histogram && Some(metric.name) == base)
         });

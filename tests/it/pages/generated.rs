@@ -4,7 +4,12 @@
 use std::{collections::BTreeSet, fmt::Write, fs};
 
 use clap::{Command, CommandFactory};
-use lacuna::{config::Config, program::Program, telemetry::metrics::METRICS, wire::schemas};
+use lacuna::{
+    config::Config,
+    program::Program,
+    telemetry::{agent_metrics::AGENT_METRICS, metrics::METRICS},
+    wire::schemas,
+};
 use serde_json::Value;
 
 use crate::support::repository;
@@ -42,11 +47,14 @@ fn configuration_page_is_the_default_configuration() {
 
 #[test]
 fn metrics_page_has_every_metric() {
-    let mut page = head("Metrics", "`src/telemetry/metrics.rs`");
-    page += "`GET /metrics` answers in the text format of Prometheus. Labels never hold a subject, a request or free text. [Runbooks](../runbooks/README.md) \
+    let mut page = head(
+        "Metrics",
+        "`src/telemetry/metrics.rs` and `src/telemetry/agent_metrics.rs`",
+    );
+    page += "`GET /metrics` answers in the text format of Prometheus; those of an agent are on a listener of its own ([agent.toml](agent.md)). Labels never hold a subject, a request or free text. [Runbooks](../runbooks/README.md) \
              say which to alert on.\n\nOver workers: `max` where every worker reads the same from the store, `sum` where each has counted its own; a dash where each says something \
              of itself.\n\n| name | kind | labels | over workers | what it says |\n|---|---|---|---|---|\n";
-    let mut metrics = METRICS.to_vec();
+    let mut metrics = [METRICS, AGENT_METRICS].concat();
     metrics.sort_by_key(|metric| metric.name);
     for metric in metrics {
         let kind = match metric.kind {

@@ -1,6 +1,10 @@
 //! Names of metrics, configuration keys, topics and topic properties in pages.
 
-use lacuna::{config::Config, telemetry::metrics::METRICS, wire::schemas};
+use lacuna::{
+    config::Config,
+    telemetry::{agent_metrics::AGENT_METRICS, metrics::METRICS},
+    wire::schemas,
+};
 
 use super::markdown::{Page, source_files};
 
@@ -48,6 +52,7 @@ pub fn unknown_metrics(page: &Page) -> Vec<String> {
             let base = SERIES.iter().find_map(|ending| name.strip_suffix(ending));
             let metric = METRICS
                 .iter()
+                .chain(AGENT_METRICS)
                 .find(|metric| metric.name == name || Some(metric.name) == base);
             let Some(metric) = metric else {
                 wrong.push(page.at(line.number, &format!("there is no metric {name}")));

@@ -6,6 +6,8 @@ use std::{
     time::Duration,
 };
 
+use serde_json::json;
+
 use super::{commands, markdown};
 use crate::support::{Deployment, Worker, service, unique, wait_for};
 
@@ -50,6 +52,28 @@ impl Site {
         }
     }
 
+    /// An agent of a table beside it, and a task for it.
+    fn add_agent(&self) {
+        let table =
+            "create table customers (id bigint primary key, email text); create index on customers (email)";
+        psql(&self.url, table);
+        let agent = format!(
+            "processor = 'crm'\n[source]\nhttp = {{ url = 'http://127.0.0.1:{}' }}\n[sql]\nurl = '{}'\n[[sql.table]]\n\
+             name = 'customers'\nmatch = {{ email = 'email' }}\naction = 'delete'\n",
+            self.deployment.http, self.url
+        );
+        self.deployment.write("agent.toml", &agent);
+        let id = "0192f3c1-7a10-7c4e-9d5b-0e6f3a1c2b4d";
+        let task = json!({
+            "task_id": id, "request_id": id, "processor": "crm", "generation": 1, "attempt": 1, "action": "erase",
+            "tenant": "default", "identities": [{ "type": "email", "value": "a@example.org" }],
+            "scope": { "purposes": [], "categories": [] }, "reason": "account_closed", "data_before": "2026-11-21T10:00:00Z",
+            "respond_by": "2026-11-21T10:00:30Z", "deadline": "2026-12-21T10:00:00Z",
+            "ack": { "topic": "lacuna.acks", "url": null, "token": "none" },
+        });
+        self.deployment.write("task.json", &task.to_string());
+    }
+
     /// Runs a line of a page, in the deployment's folder.
     fn run(&self, line: &str) -> Output {
         let programs = Path::new(env!("CARGO_BIN_EXE_lacuna")).parent().unwrap();
@@ -92,6 +116,7 @@ fn commands_of_runbooks_run_as_they_stand() {
     let site = Site::new();
     let deployment = &site.deployment;
     deployment.write("sent.txt", "0192f3c1-7a10-7c4e-9d5b-0e6f3a1c2b4d\n");
+    site.add_agent();
     let worker = deployment.serve();
     let mut wrong = Vec::new();
     let mut count = 0;

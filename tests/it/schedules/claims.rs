@@ -38,6 +38,7 @@ on_both_stores!(
     worker_that_dies_after_the_claim_loses_nothing,
     failing_agent_opens_its_circuit_for_all_workers,
     rate_holds_for_all_workers_together,
+    look_that_finds_nothing_takes_nothing_of_the_rate,
     tenant_with_many_tasks_delays_no_other,
 );
 
@@ -323,6 +324,32 @@ async fn rate_holds_for_all_workers_together(fixture: Fixture) {
     assert_eq!(claim(&there, 10).await.len(), 2);
     world.clock.advance(Duration::from_secs(60));
     assert_eq!(claim(&here, 10).await.len(), 5, "a pause is no credit");
+    world.check().await;
+}
+
+async fn look_that_finds_nothing_takes_nothing_of_the_rate(fixture: Fixture) {
+    let mut registry = with_agent();
+    registry.processors[0].rate = Some(Rate {
+        tasks: NonZeroU32::new(5).unwrap().get(),
+        per: Duration::from_secs(1),
+    });
+    let world = world_with(fixture, registry).await;
+    let engine = world.worker().await;
+    let pace = async || {
+        let lanes = engine.queues().lanes().await.unwrap();
+        let lane = lanes.iter().find(|lane| lane.processor == crm());
+        lane.map_or(0, |lane| lane.pace)
+    };
+    for _ in 0..3 {
+        assert!(claim(&engine, 10).await.is_empty());
+    }
+    assert_eq!(pace().await, 0, "nothing was written down");
+    world.take_in(&engine, &erase(1)).await;
+    assert_eq!(claim(&engine, 10).await.len(), 1);
+    let after_one = pace().await;
+    assert!(after_one > 0);
+    assert!(claim(&engine, 10).await.is_empty());
+    assert_eq!(pace().await, after_one);
     world.check().await;
 }
 
