@@ -26,6 +26,7 @@ use crate::{
     domain::{ids::ProcessorId, time::At, words::Outcome},
     engine::Engine,
     policies::Profile,
+    telemetry::agent_metrics::AgentMetrics,
 };
 
 /// How long a task may take that outlasts its lease.
@@ -39,6 +40,7 @@ pub struct Agent {
     clock: Clock,
     database: SqliteConnectOptions,
     tables: Vec<String>,
+    metrics: Arc<AgentMetrics>,
     stop: CancellationToken,
 }
 
@@ -74,6 +76,8 @@ impl Agent {
         let AgentPlace::Sql(sql) = &settings.place else {
             return Err(Stuck::Fell("the agent of a policy has a database".to_owned()));
         };
+        let metrics = AgentMetrics::new(settings.processor.as_str())
+            .map_err(|error| Stuck::Fell(format!("the agent's metrics: {error}")))?;
         let tables = sql.tables.iter().map(|table| table.name.clone()).collect();
         let clock = Clock::Manual(clock.clone());
         let place = open(&settings, &clock)
@@ -88,6 +92,7 @@ impl Agent {
             clock,
             database,
             tables,
+            metrics: Arc::new(metrics),
             stop: CancellationToken::new(),
         }))
     }
@@ -121,7 +126,13 @@ impl Agent {
     }
 
     fn source(&self) -> Result<Box<dyn Source>, Stuck> {
-        sources::open(&self.settings.source, &self.settings.processor, &self.clock).map_err(of_source)
+        sources::open(
+            &self.settings.source,
+            &self.settings.processor,
+            &self.clock,
+            &self.metrics,
+        )
+        .map_err(of_source)
     }
 
     fn manner(&self) -> Manner {
@@ -129,6 +140,7 @@ impl Agent {
             batch: self.settings.batch,
             longest: LONGEST,
             once: false,
+            metrics: Arc::clone(&self.metrics),
         }
     }
 
