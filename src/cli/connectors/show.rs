@@ -98,7 +98,7 @@ fn length(of: Duration) -> String {
     let units = [(24 * 3600, "d"), (3600, "h"), (60, "m"), (1, "s")];
     let whole = units
         .iter()
-        .find(|(unit, _)| seconds >= *unit && seconds % unit == 0);
+        .find(|(unit, _)| seconds >= *unit && seconds.is_multiple_of(*unit));
     whole.map_or_else(
         || format!("{} ms", of.as_millis()),
         |(unit, name)| format!("{} {name}", seconds / unit),

@@ -22,7 +22,7 @@ pub enum Kind {
 pub struct Shop {
     pub kind: Kind,
     pub url: String,
-    pub folder: tempfile::TempDir,
+    _folder: tempfile::TempDir,
 }
 
 /// Makes a test of each case on each kind of database.
@@ -63,7 +63,11 @@ impl Shop {
             }
             Kind::Sqlite => format!("sqlite:{}?mode=rwc", folder.path().join("shop.db").display()),
         };
-        Self { kind, url, folder }
+        Self {
+            kind,
+            url,
+            _folder: folder,
+        }
     }
 
     /// Runs statements.
