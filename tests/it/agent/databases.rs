@@ -22,7 +22,7 @@ pub enum Kind {
 pub struct Shop {
     pub kind: Kind,
     pub url: String,
-    _folder: tempfile::TempDir,
+    pub _folder: tempfile::TempDir,
 }
 
 /// Makes a test of each case on each kind of database.

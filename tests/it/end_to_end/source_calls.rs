@@ -2,6 +2,7 @@
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use lacuna::clock::Clock;
 use serde_json::{Value, json};
 use sha2::Sha256;
 
@@ -187,12 +188,7 @@ fn call_that_cannot_be_mapped_is_told_so_without_a_value() {
 #[test]
 fn attributes_that_no_signature_covers_are_not_believed() {
     let called = Called::start();
-    let now = std::time::SystemTime::now();
-    let now = now
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap()
-        .as_secs()
-        .to_string();
+    let now = (Clock::System.now().millis() / 1000).to_string();
     let body = r#"{"customerId":7}"#;
     let key = BASE64_STANDARD
         .decode(STANDARD.trim_start_matches("whsec_"))

@@ -217,7 +217,9 @@ async fn the_agenda_leaves_the_pace_to_the_replay(fixture: Fixture) {
             break;
         }
     }
-    assert_eq!(count, MANY as usize - 1, "the copies have grown old meanwhile");
+    // Those of the first batch are not parked any more, so that their rows in the agenda were written anew.
+    let left = MANY as usize - 1 - first.len();
+    assert_eq!(count, left, "the copies have grown old meanwhile");
     assert_withheld(&world, MANY - 1, true).await;
     assert_replayed(&world, &engine, &first).await;
 }
