@@ -104,6 +104,10 @@ impl Program {
 
 #[async_trait]
 impl Place for Program {
+    fn names_tables(&self) -> bool {
+        false
+    }
+
     async fn carry_out(&self, tasks: &[Task], turn: &Turn) -> Vec<Answer> {
         let mut answers = Vec::with_capacity(tasks.len());
         for task in tasks {

@@ -10,6 +10,11 @@ pub trait Place: std::fmt::Debug + Send + Sync {
     /// Carries tasks out: an answer for each of them, in their order. What goes wrong is an answer, too.
     async fn carry_out(&self, tasks: &[Task], turn: &Turn) -> Vec<Answer>;
 
+    /// Whether the tables of its evidence are those of its configuration. What a program writes may be anything, also somebody's name.
+    fn names_tables(&self) -> bool {
+        true
+    }
+
     /// For how many tasks no row of a table belonged to anybody, by table.
     fn idle(&self) -> Vec<(String, u32)> {
         Vec::new()

@@ -145,7 +145,7 @@ async fn carry_out(
 fn count(answers: &[(&Task, Answer)], place: &dyn Place, metrics: &AgentMetrics) {
     for (task, answer) in answers {
         metrics.answered(answer.outcome.as_str());
-        if task.action == Action::Verify {
+        if task.action == Action::Verify || !place.names_tables() {
             continue;
         }
         for (table, rows) in answer.evidence.iter().flat_map(|evidence| &evidence.by_table) {

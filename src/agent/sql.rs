@@ -52,6 +52,9 @@ const RACES: usize = 3;
 /// The basis that is given for rows that stay because rows that stay refer to them.
 const REFERRED_TO: &str = "referred_to_by_other_data";
 
+/// What stays for that reason is looked at again after so long.
+const KEPT_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
+
 /// A database, with what is known of its tables.
 #[derive(Debug)]
 pub struct Database {
@@ -208,7 +211,7 @@ impl Database {
 
     fn done(&self, task: &Task, counts: &Counts, digest: &str) -> Answer {
         if !counts.kept.is_empty() {
-            return self.kept(counts, digest);
+            return self.kept(task, counts, digest);
         }
         if counts.found.is_empty() {
             return self.not_found(task, counts, digest);
@@ -239,8 +242,8 @@ impl Database {
         Answer::new(Outcome::NotFound).with(self.evidence(counts, "delete", Some(digest)))
     }
 
-    /// Something stays that rows refer to which stay.
-    fn kept(&self, counts: &Counts, digest: &str) -> Answer {
+    /// Something stays that rows refer to which stay. Those may go one day, so that it is asked for again.
+    fn kept(&self, task: &Task, counts: &Counts, digest: &str) -> Answer {
         let tables = counts.kept.iter().map(|n| self.plan.tables[*n].name.as_str());
         let tables: Vec<&str> = tables.collect();
         let why = format!(
@@ -258,7 +261,8 @@ impl Database {
         let mut answer = Answer::new(Outcome::Retained)
             .with(self.evidence(counts, "delete", Some(digest)))
             .saying(why);
-        answer.retained = Some((basis, None, categories.into_iter().collect()));
+        let again = task.respond_by.plus(KEPT_FOR);
+        answer.retained = Some((basis, Some(again), categories.into_iter().collect()));
         answer
     }
 

@@ -22,13 +22,13 @@ impl Step {
                 }
             }
             (Some(_), Answers::Json) if is_success => return self.unreadable(answer.status, UNREADABLE),
-            // Proxies have pages of their own for 404 and 400: they know nobody.
-            (Some(text), Answers::Json) if is_page(text) => {
+            // Proxies have words of their own for 404 and 400: they know nobody.
+            (Some(_), Answers::Json) => {
                 let judged = self.judge_value(answer, false);
                 return if judged.means.is_trouble() {
                     judged
                 } else {
-                    self.unreadable(answer.status, PAGE)
+                    self.unreadable(answer.status, UNREADABLE)
                 };
             }
             _ => answer,
@@ -138,14 +138,8 @@ impl Step {
 }
 
 const UNREADABLE: &str = "with something that is no JSON: a page of a login or of a proxy?";
-const PAGE: &str = "with a page for people, which is no answer of its interface: is the address right?";
 pub(super) const NO_LIST: &str = "without the list that tells who is there";
 const GOES_ON: &str = "with a list that goes on, on another page";
-
-/// Whether a text is a page for people: HTML, or XML.
-fn is_page(text: &str) -> bool {
-    text.trim_start_matches('\u{feff}').trim_start().starts_with('<')
-}
 
 /// The list that stands there; `None`: there is none, which is another thing than an empty one.
 pub(super) fn only_list<'a>(at: &Pointer, within: &'a Value) -> Option<&'a [Value]> {

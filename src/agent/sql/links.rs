@@ -48,7 +48,7 @@ fn link_of(plan: &Plan, parent: usize, reference: &Reference, known: &[Link]) ->
     let is_known = known
         .iter()
         .any(|link| link.table == table && link.column.name == *column);
-    if table == parent || is_known {
+    if is_known {
         return None;
     }
     Some(Link {
@@ -59,8 +59,9 @@ fn link_of(plan: &Plan, parent: usize, reference: &Reference, known: &[Link]) ->
     })
 }
 
-fn refuses(parent: &Planned, reference: &Reference) -> bool {
-    parent.action == SqlAction::Delete && reference.on_delete == OnDelete::Refuse
+/// Whether rows that refer to one that is deleted do not outlive it as they are.
+fn is_in_the_way(parent: &Planned, reference: &Reference) -> bool {
+    parent.action == SqlAction::Delete && reference.on_delete != OnDelete::Clear
 }
 
 /// A row that stays in another form still refers to what it referred to, unless just that is cleared.
@@ -74,7 +75,7 @@ fn check_anonymized(plan: &mut Plan, catalogue: &Catalogue) {
             continue;
         };
         let is_cleared = |(column, _): &(String, String)| columns.get(column) == Some(&Anonymized::Null);
-        if !refuses(parent, reference) || reference.columns.as_ref().is_some_and(is_cleared) {
+        if !is_in_the_way(parent, reference) || reference.columns.as_ref().is_some_and(is_cleared) {
             continue;
         }
         let is_way = parent
@@ -82,7 +83,7 @@ fn check_anonymized(plan: &mut Plan, catalogue: &Catalogue) {
             .iter()
             .any(|link| link.is_way && plan.tables[link.table].name == child.name);
         let text = format!(
-            "rows of {} stay, anonymized, and refer to rows of {} by a foreign key, which the database then refuses to delete",
+            "rows of {} stay, anonymized, and refer to rows of {} by a foreign key: the database refuses to delete those, or deletes these with them",
             child.name, parent.name
         );
         if is_way {

@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashSet};
 use super::{
     catalogue::Shape,
     database::{Row, Statement},
-    plan::Planned,
+    plan::{Link, Planned},
     walk::{Age, Broken, Children, PASSES, Part, Scope, Walk, keys_of},
     writer::Writer,
 };
@@ -107,26 +107,23 @@ impl Walk<'_> {
         Err(stays(planned))
     }
 
-    /// What refers to rows of a table and may stay: places in its links.
+    /// What refers to rows of a table and may stay: places in its links. What is not found through them may be somebody else's.
     fn holders(&self, n: usize) -> Vec<usize> {
         let links = self.planned(n).links.iter().enumerate();
         links
-            .filter(|(_, link)| self.may_stay(link.table, self.on.plan.tables.len()))
+            .filter(|(_, link)| !link.is_way || self.may_stay(link.table, self.on.plan.tables.len()))
             .map(|(place, _)| place)
             .collect()
     }
 
-    /// Whether rows that are to be deleted may stay: nobody asks for them, or they are too young, or others keep them.
+    /// Whether rows that are found through others may stay: nobody asks for them, or they are too young, or others keep them. Without
+    /// what they are found through, nobody would find them again.
     fn may_stay(&self, n: usize, steps: usize) -> bool {
         let planned = self.planned(n);
-        planned.action == SqlAction::Delete
-            && (!self.concerns(planned)
-                || planned.collected_at.is_some()
-                || (steps > 0
-                    && planned
-                        .links
-                        .iter()
-                        .any(|link| self.may_stay(link.table, steps - 1))))
+        let keeps = |link: &Link| !link.is_way || self.may_stay(link.table, steps - 1);
+        let are_kept = || steps > 0 && planned.links.iter().any(keeps);
+        !self.concerns(planned)
+            || (planned.action == SqlAction::Delete && (planned.collected_at.is_some() || are_kept()))
     }
 
     /// Which of these rows are referred to by rows that are still there.

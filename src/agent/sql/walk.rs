@@ -148,9 +148,20 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// All tables; once more as long as rows stay that may go now, because what referred to them has gone.
     pub(super) async fn all(&mut self) -> Result<(), Broken> {
-        for root in self.on.plan.roots.clone() {
-            self.table(root, &Scope::People).await?;
+        for _ in 0..PASSES {
+            let before = self.done;
+            for counts in &mut self.counts {
+                counts.kept.clear();
+            }
+            for root in self.on.plan.roots.clone() {
+                self.table(root, &Scope::People).await?;
+            }
+            let is_over = self.counts.iter().all(|counts| counts.kept.is_empty());
+            if self.mode != Mode::Work || self.done == before || is_over {
+                break;
+            }
         }
         Ok(())
     }

@@ -56,15 +56,21 @@ impl Connector {
     pub fn is_left_out_by_probes(&self, kind: &IdentityType) -> bool {
         let takes = |step: &Step, name: &str| step.takes.iter().any(|taken| taken == name);
         let leads_to = |name: &str, does: &[Does]| {
-            let found: Vec<&String> = self
-                .steps_that(Does::Lookup)
-                .filter(|(_, lookup)| takes(lookup, name))
-                .flat_map(|(_, lookup)| lookup.keep.keys())
-                .collect();
-            self.steps.iter().any(|step| {
-                does.contains(&step.does)
-                    && (takes(step, name) || found.iter().any(|found| takes(step, found)))
-            })
+            let mut known = vec![name];
+            // What one look-up has found another one may take.
+            for _ in 0..self.steps.len() {
+                let lookups = self.steps_that(Does::Lookup);
+                let taken = lookups.filter(|(_, lookup)| known.iter().any(|name| takes(lookup, name)));
+                let kept: Vec<&str> = taken
+                    .flat_map(|(_, lookup)| lookup.keep.keys().map(String::as_str))
+                    .collect();
+                known.extend(kept);
+                known.sort_unstable();
+                known.dedup();
+            }
+            self.steps
+                .iter()
+                .any(|step| does.contains(&step.does) && known.iter().any(|name| takes(step, name)))
         };
         let name = kind.as_str();
         leads_to(name, &[Does::Delete, Does::Submit]) && !leads_to(name, &[Does::Probe])

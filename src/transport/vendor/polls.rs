@@ -56,6 +56,12 @@ impl VendorSender {
         let at_once = usize::try_from(processor.concurrency)
             .unwrap_or(1)
             .clamp(1, AT_ONCE);
+        let mut due = due;
+        // A round may end early. Another one begins with others, so that nobody stands behind the same ones for ever.
+        if !due.is_empty() {
+            let by = usize::try_from(self.clock.now().millis() / 1000).unwrap_or(0) % due.len();
+            due.rotate_left(by);
+        }
         let mut due = due.into_iter();
         let mut running = JoinSet::new();
         let mut heard = Vec::with_capacity(tasks.len());

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lacuna::{
-    agent::{Answer, Place as _, Turn},
+    agent::{Answer, Place as _, Turn, sql::Database},
     domain::words::Outcome,
 };
 use serde_json::json;
@@ -26,6 +26,8 @@ on_all_databases!(
     many_rows_of_other_categories_are_walked_through,
     key_of_several_columns_tells_rows_apart,
     rows_of_other_categories_do_not_go_along,
+    what_is_theirs_goes_in_whatever_order,
+    rows_of_others_do_not_go_along,
 );
 
 /// A person who is to be erased.
@@ -72,7 +74,8 @@ async fn row_that_other_categories_refer_to_is_retained(shop: Shop) {
     let answer = carry_out(&agent, read(&limited)).await;
     assert_eq!(answer.outcome, Outcome::Retained, "{answer:?}");
     let (basis, until, categories) = answer.retained.unwrap();
-    assert_eq!((basis.as_str(), until), ("referred_to_by_other_data", None));
+    assert_eq!(basis.as_str(), "referred_to_by_other_data");
+    assert!(until.is_some(), "it is looked at again");
     assert_eq!(categories[0].as_str(), "profile");
     assert!(answer.message.unwrap().contains("rows of users stay"));
     assert_eq!((shop.rows("users").await, shop.rows("orders").await), (2, 4));
@@ -274,6 +277,52 @@ async fn rows_of_other_categories_do_not_go_along(shop: Shop) {
         assert_eq!(answer.outcome, outcome, "{answer:?}");
     }
     assert_eq!((shop.rows("people").await, shop.rows("bills").await), (1, 1));
+}
+
+/// `people`, and `bills` and `replies` that refer to them and go with them.
+async fn cascading(shop: &Shop) -> Database {
+    shop.run("create table people (id bigint primary key, email varchar(100))")
+        .await;
+    shop.run("create table bills (id bigint primary key, email varchar(100), person bigint, foreign key (person) references people (id) on delete cascade)")
+        .await;
+    shop.run("create table replies (id bigint primary key, email varchar(100), parent bigint, foreign key (parent) references replies (id) on delete cascade)")
+        .await;
+    shop.run("insert into people values (1, 'a@example.org'), (2, 'b@example.org')")
+        .await;
+    shop.run("insert into bills values (1, 'a@example.org', 1)").await;
+    let table = |name: &str| {
+        format!("[[sql.table]]\nname = '{name}'\nmatch = {{ email = 'email' }}\naction = 'delete'\n")
+    };
+    let declared = [table("people"), table("bills"), table("replies")].concat();
+    shop.agent(&declared).await
+}
+
+async fn what_is_theirs_goes_in_whatever_order(shop: Shop) {
+    let agent = cascading(&shop).await;
+    let answer = agent.carry_out(&[erase("a@example.org")], &Turn::default()).await;
+    assert_eq!(answer[0].outcome, Outcome::Erased, "{answer:?}");
+    assert_eq!(
+        answer[0].evidence.as_ref().unwrap().records,
+        2,
+        "each row is counted"
+    );
+    assert_eq!((shop.rows("people").await, shop.rows("bills").await), (1, 0));
+}
+
+async fn rows_of_others_do_not_go_along(shop: Shop) {
+    let agent = cascading(&shop).await;
+    shop.run("insert into bills values (2, 'b@example.org', 1)").await;
+    shop.run("insert into replies values (1, 'a@example.org', null), (2, 'b@example.org', 1), (3, 'a@example.org', null), (4, 'a@example.org', 3)")
+        .await;
+    let answer = agent.carry_out(&[erase("a@example.org")], &Turn::default()).await;
+    assert_eq!(answer[0].outcome, Outcome::Retained, "{answer:?}");
+    assert_eq!((shop.rows("people").await, shop.rows("bills").await), (2, 1));
+    assert_eq!(
+        shop.number("select count(*) from replies where email = 'b@example.org'")
+            .await,
+        1
+    );
+    assert_eq!(shop.rows("replies").await, 2, "what nobody has answered went");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
