@@ -1,5 +1,7 @@
 //! Which processors a request concerns, and what each is asked: pinned at intake.
 
+use std::collections::BTreeSet;
+
 use jiff::tz::TimeZone;
 
 use super::{
@@ -309,36 +311,52 @@ fn connect(planned: &mut [PlannedTask], registry: &Registry) {
 }
 
 /// Who has no identity of the person may be brought one by an answer of somebody who comes before it: it is left out only once nobody
-/// can bring it any more.
+/// can bring it any more. Who waits for one may bring another one in its turn, so it is gone through until nothing changes.
 fn await_provided(planned: &mut [PlannedTask], registry: &Registry) {
     let no_identity = TaskState::Exempt {
         basis: label(NO_IDENTITY),
     };
-    for place in 0..planned.len() {
-        let task = &planned[place].task;
-        let wanted = registry
-            .get(&task.processor)
-            .map(|processor| &processor.identities);
-        let provides = |earlier: &Task| {
-            let earlier = registry.get(&earlier.processor);
-            earlier
-                .zip(wanted)
-                .is_some_and(|(earlier, wanted)| earlier.provides.iter().any(|kind| wanted.contains(kind)))
-        };
-        if task.state == no_identity && !task.share.is_wave() && any_before(planned, place, &provides) {
-            planned[place].task.state = TaskState::WithoutIdentity;
+    loop {
+        let mut has_changed = false;
+        for place in 0..planned.len() {
+            let task = &planned[place].task;
+            if task.state != no_identity || task.share.is_wave() {
+                continue;
+            }
+            let Some(wanted) = registry.get(&task.processor) else {
+                continue;
+            };
+            let provides = |earlier: &Task| {
+                let is_open = !matches!(earlier.state, TaskState::Exempt { .. });
+                let mut brought = registry
+                    .get(&earlier.processor)
+                    .into_iter()
+                    .flat_map(|earlier| &earlier.provides);
+                is_open && brought.any(|kind| wanted.identities.contains(kind))
+            };
+            if before(planned, place)
+                .iter()
+                .any(|earlier| provides(&planned[*earlier].task))
+            {
+                planned[place].task.state = TaskState::WithoutIdentity;
+                has_changed = true;
+            }
+        }
+        if !has_changed {
+            return;
         }
     }
 }
 
-/// Whether any of the tasks that one waits for, directly or not, is such a one. `after` has no circles.
-fn any_before(planned: &[PlannedTask], place: usize, is_such: &impl Fn(&Task) -> bool) -> bool {
-    planned[place].task.after.iter().any(|earlier| {
-        let earlier = usize::from(*earlier);
-        let task = &planned[earlier].task;
-        let is_open = !matches!(task.state, TaskState::Exempt { .. });
-        is_open && is_such(task) || any_before(planned, earlier, is_such)
-    })
+/// The tasks that one waits for, directly or not, each once.
+fn before(planned: &[PlannedTask], place: usize) -> BTreeSet<usize> {
+    let mut found = BTreeSet::new();
+    let mut left = vec![place];
+    while let Some(next) = left.pop() {
+        let earlier = planned[next].task.after.iter().copied().map(usize::from);
+        left.extend(earlier.filter(|earlier| found.insert(*earlier)));
+    }
+    found
 }
 
 /// What the processor can do of what is wanted. Erasing instead of anonymizing, and the reverse, only where it says so.

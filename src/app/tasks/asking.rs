@@ -72,6 +72,8 @@ impl Asking {
         while let Some(ended) = self.running.try_join_next() {
             match ended {
                 Ok(processor) => drop(self.asked.remove(&processor)),
+                // One of those that were ended below.
+                Err(error) if error.is_cancelled() => {}
                 Err(error) => {
                     // Whose it was is not known: all that are not running any more may be asked again.
                     tracing::error!(%error, "asking {} failed", self.who);

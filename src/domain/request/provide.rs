@@ -95,20 +95,27 @@ impl Request {
         context: &Context<'_>,
         trail: &mut Trail,
     ) -> Result<(), IllegalEvent> {
-        for ordinal in self.ordinals() {
-            let task = self.task(ordinal);
-            let is_left_out = task.state == TaskState::WithoutIdentity
-                && !task.share.is_wave()
-                && context
-                    .registry
-                    .get(&task.processor)
-                    .is_some_and(|processor| processor.missing_identity == MissingIdentity::Exempt);
-            if is_left_out && self.may_be_provided_by(ordinal, context).is_empty() {
-                let basis = plan::label(plan::NO_IDENTITY);
-                self.record_event(ordinal, TaskEvent::Exempted { basis }, trail)?;
+        loop {
+            let mut has_changed = false;
+            for ordinal in self.ordinals() {
+                let task = self.task(ordinal);
+                let is_left_out = task.state == TaskState::WithoutIdentity
+                    && !task.share.is_wave()
+                    && context
+                        .registry
+                        .get(&task.processor)
+                        .is_some_and(|processor| processor.missing_identity == MissingIdentity::Exempt);
+                if is_left_out && self.may_be_provided_by(ordinal, context).is_empty() {
+                    let basis = plan::label(plan::NO_IDENTITY);
+                    self.record_event(ordinal, TaskEvent::Exempted { basis }, trail)?;
+                    has_changed = true;
+                }
+            }
+            // Who was left out brings nobody anything any more.
+            if !has_changed {
+                return Ok(());
             }
         }
-        Ok(())
     }
 
     /// Whether one task waits for another, directly or for one that does. `after` has no circles.

@@ -118,6 +118,36 @@ fn who_is_exempt_without_identity_is_left_out_once_none_came() {
 }
 
 #[test]
+fn who_waits_for_an_identity_may_bring_another_one() {
+    // In an order in which whoever comes first here is asked last.
+    let mut processors = chain();
+    processors[1] = Processor {
+        identities: vec![kind("device_id")],
+        after: vec![id("accounts")],
+        missing_identity: MissingIdentity::Exempt,
+        ..processor("calls")
+    };
+    processors.push(Processor {
+        identities: vec![kind("phone")],
+        after: vec![id("billing")],
+        provides: vec![kind("device_id")],
+        missing_identity: MissingIdentity::Exempt,
+        ..processor("accounts")
+    });
+    let mut bench = Bench::open(processors.clone());
+    for place in [1, 2] {
+        assert_eq!(*bench.state(place), TaskState::WithoutIdentity);
+    }
+    assert_eq!(bring(&mut bench, 0, &["phone"]), [2]);
+    assert_eq!(bring(&mut bench, 2, &["device_id"]), [1]);
+    assert_eq!(bench.dispatched, [1]);
+    // Where the first brings nothing, both are left out at once.
+    let mut bench = Bench::open(processors);
+    bring(&mut bench, 0, &[]);
+    assert_eq!(bench.request.life.status, Status::ClosedWithExceptions);
+}
+
+#[test]
 fn only_those_that_come_after_it_and_were_not_sent_are_given_it() {
     let phone = |name: &str, after: &[&str]| Processor {
         identities: vec![kind("phone"), kind("email")],
