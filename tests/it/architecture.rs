@@ -321,7 +321,8 @@ fn no_decision_reads_the_machines_clock() {
         ("transport/vendor.rs", 2),
         ("transport/vendor/endpoint.rs", 2),
         ("transport/vendor/endpoint/login.rs", 1),
-        ("transport/vendor/polls.rs", 1),
+        // And with whom a round of questions begins.
+        ("transport/vendor/polls.rs", 2),
         // What is only shown.
         ("engine/decision_inputs.rs", 1),
         ("engine/replay_throttle.rs", 1),
